@@ -1,0 +1,1 @@
+"""The HTTP face: binding to the document, keys, limits, errors, streams."""

@@ -1,0 +1,1 @@
+"""What everything else may use: errors, ids, time, pages, settings. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Constants as data: the API document, the catalogue of models, limits, retention."""

@@ -1,0 +1,1 @@
+"""Engines: a Protocol per modality, backends named by the catalogue, models loaded on first use."""

@@ -1,0 +1,193 @@
+"""What a text engine is asked and what it answers.
+
+Plain data only: nothing here knows HTTP, ids or OpenAI's JSON. Realtime, batches and runs use the
+same calls. What OpenAI's contract promises (stop strings, ids, shapes, validation, usage) is made
+above, once, so that it holds for any backend.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+JSONSchema = Mapping[str, Any]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call made by the model; ``arguments`` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. ``content`` is "" where the API allowed none."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call; ``parameters`` is None where it takes none."""
+
+    name: str
+    description: str | None = None
+    parameters: JSONSchema | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation to continue.
+
+    ``tool_choice``: "auto" lets the model decide, "required" forces a call of any tool, another
+    value forces a call of the tool of that name. ("none" is expressed by an empty ``tools``.)
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    parallel_tool_calls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw tokens. None means that the caller said nothing: the model's default applies.
+
+    ``logprobs``: number of alternatives per token (0-20), None for no logprobs at all.
+    ``logit_bias``: text of one native token -> bias from -100 to 100, or native id -> bias.
+    """
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One continuation to produce.
+
+    ``prompt``: a conversation, raw text, or native token ids. ``schema``: the answer's text must be
+    JSON that fits it (calls of tools remain possible); ``{"type": "object"}`` means any object.
+    """
+
+    prompt: Chat | str | Sequence[int]
+    sampling: Sampling = Sampling()
+    schema: JSONSchema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A token that was possible at a place. ``bytes`` are its exact bytes."""
+
+    token: str
+    bytes: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token that was drawn, with its log-probability and the likeliest alternatives."""
+
+    token: str
+    bytes: bytes
+    logprob: float
+    top: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Some more text, whole characters only. ``tokens`` counts the tokens it took."""
+
+    text: str
+    tokens: int = 1
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of call number ``index``; ``name`` comes whole, with the first piece only."""
+
+    index: int
+    arguments: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end: why, and what it took. Counts are the engine's own tokens."""
+
+    reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    fingerprint: str | None = None
+
+
+TextEvent = TextDelta | ToolCallDelta | Done
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What an engine tells operators."""
+
+    state: Literal["loading", "ready", "restarting", "failed"]
+    slots: int
+    busy: int
+    restarts: int
+    window: int
+    resident_bytes: int | None = None
+    detail: str | None = None
+
+
+class TextEngine(Protocol):
+    """A loaded text model."""
+
+    @property
+    def window(self) -> int:
+        """Tokens that one request may use, prompt and answer together."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many generations can run at once."""
+        ...
+
+    def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
+        """Yield events in groups that became ready together; the last event is ``Done``.
+
+        Closing the generator stops the engine's work within one token. Raises ``BadRequestError``
+        (``context_length_exceeded`` with ``param`` "messages" or "prompt"; a schema that can't be
+        enforced), ``ServiceUnavailableError`` where the engine died or is restarting.
+        """
+        ...
+
+    async def count_tokens(self, prompt: Chat | str) -> int:
+        """Return the number of tokens that the prompt takes, template included."""
+        ...
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Return native token ids of plain text, without any that mark its beginning or end."""
+        ...
+
+    async def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of native token ids."""
+        ...
+
+    def status(self) -> EngineStatus: ...
+
+    async def close(self) -> None:
+        """Stop the engine and free what it holds."""
+        ...

@@ -1,0 +1,1 @@
+"""One folder per API group: routes, service, store."""

@@ -1,0 +1,1 @@
+"""Where state lives: protocols, and one module per implementation."""
