@@ -7,6 +7,7 @@ above, once, so that it holds for any backend.
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 JSONSchema = Mapping[str, Any]
@@ -191,3 +192,37 @@ class TextEngine(Protocol):
     async def close(self) -> None:
         """Stop the engine and free what it holds."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """All that a backend needs to load one model. None means: choose well for this machine.
+
+    ``context`` is the tokens one request may use, ``runtime_dir`` a private folder (0700) for
+    sockets, ``options`` what only this backend knows (``base_url`` ..., llama.cpp's own names).
+    ``template`` is Jinja text that replaces the one in the weights; ``system_prompt`` is used for
+    conversations that bring none.
+    """
+
+    model: str
+    runtime_dir: Path
+    weights: Path | None = None
+    slots: int | None = None
+    context: int | None = None
+    threads: int | None = None
+    template: str | None = None
+    system_prompt: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class TextBackend(Protocol):
+    """What the catalogue names: a class that can load a model."""
+
+    @classmethod
+    async def load(cls, config: EngineConfig) -> TextEngine:
+        """Return the engine, ready to generate. Raises ``EngineLoadError`` with what to do."""
+        ...
+
+
+class EngineLoadError(Exception):
+    """The model can't be loaded; the message says why and names the command that mends it."""
