@@ -1,15 +1,21 @@
 """Every setting, its type and default. Loading (file, environment, flags) is in this module too."""
 
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelBinding(BaseModel):
-    """``[models."id-or-pattern"]`` in freehold.toml: which backend serves the id, on what weights."""
+    """``[models."id-or-pattern"]`` in freehold.toml: which backend serves it, on what weights."""
 
     model_config = _STRICT
 
@@ -72,7 +78,166 @@ class Settings(BaseModel):
         None, ge=1, description="Generations at once per model; unset: chosen"
     )
     threads: int | None = Field(None, ge=1, description="Engine threads; unset: chosen")
-    rate_limits: bool = Field(True, description="Enforce requests and tokens per minute")
+    rate_limits: bool = Field(default=True, description="Enforce requests and tokens per minute")
     models: dict[str, ModelBinding] = Field(
         {}, description="Model ids and patterns bound to engines"
     )
+
+
+class SettingsError(Exception):
+    """A setting is unknown or wrong; the message is one line that says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings in force, where each came from, and the file that holds (or would hold) them."""
+
+    settings: Settings
+    origins: dict[str, str]
+    file: Path
+
+
+# Variables with our prefix that are not settings.
+_OTHER_VARIABLES = ("FREEHOLD_CONFIG", "FREEHOLD_API_KEY", "FREEHOLD_BASE_URL")
+_TEST_PREFIX = "FREEHOLD_TEST_"
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Loaded:
+    """Return the settings: defaults, then the file, then the environment, then flags.
+
+    A flag that is None was not given. Raises ``SettingsError``.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    variables = _from_environment(os.environ if environ is None else environ)
+    asked = file or _path_or_none(os.environ if environ is None else environ, "FREEHOLD_CONFIG")
+    path = asked or _find_file(given.get("state_dir") or variables.get("state_dir"))
+    if asked and not asked.is_file():
+        raise SettingsError(f"The configuration file {asked} does not exist.")
+    table = _from_file(path) if path.is_file() else {}
+    origins = _origins(path, table, variables, given)
+    values = {**table, **variables, **given}
+    return Loaded(_validate(values, origins), origins, path)
+
+
+def parse_binding(model: str, table: Mapping[str, Any]) -> ModelBinding:
+    """Return the binding that a ``[models."..."]`` table holds; raises ``SettingsError``."""
+    settings = _validate({"models": {model: dict(table)}}, {})
+    return settings.models[model]
+
+
+def _path_or_none(environ: Mapping[str, str], name: str) -> Path | None:
+    value = environ.get(name)
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _find_file(state_dir: str | Path | None) -> Path:
+    here = Path("freehold.toml").absolute()
+    if here.is_file():
+        return here
+    default: Path = Settings.model_fields["state_dir"].default
+    return Path(state_dir or default).expanduser().absolute() / "freehold.toml"
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings by name. An empty variable counts as unset."""
+    known = {_variable(name): name for name in Settings.model_fields if name != "models"}
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith("FREEHOLD_") or _is_other(variable):
+            continue
+        if variable not in known:
+            hint = _nearest(variable, [*known, *_OTHER_VARIABLES])
+            raise SettingsError(f"Unknown environment variable {variable}.{hint}")
+        if text:
+            values[known[variable]] = _from_text(known[variable], text)
+    return values
+
+
+def _variable(name: str) -> str:
+    return f"FREEHOLD_{name.upper()}"
+
+
+def _is_other(variable: str) -> bool:
+    return variable in _OTHER_VARIABLES or variable.startswith(_TEST_PREFIX)
+
+
+def _from_text(name: str, text: str) -> Any:
+    if get_origin(Settings.model_fields[name].annotation) is list:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}.") from error
+    return _anchor(table, path.parent)
+
+
+def _anchor(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the file's relative paths relative to the file's folder."""
+    if isinstance(state_dir := table.get("state_dir"), str):
+        table["state_dir"] = str(folder / Path(state_dir).expanduser())
+    models = table.get("models")
+    bindings = list(cast("dict[str, Any]", models).values()) if isinstance(models, dict) else []
+    for binding in bindings:
+        if not isinstance(binding, dict):
+            continue
+        row = cast("dict[str, Any]", binding)
+        for key in ("weights", "template"):
+            if isinstance(value := row.get(key), str) and _is_path(value):
+                row[key] = str(folder / Path(value).expanduser())
+    return table
+
+
+def _is_path(source: str) -> bool:
+    """Tell a path from a source such as ``hf:ORG/REPO:FILE``."""
+    return ":" not in source
+
+
+def _origins(
+    path: Path, table: dict[str, Any], variables: dict[str, Any], flags: dict[str, Any]
+) -> dict[str, str]:
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    origins |= dict.fromkeys(table, f"file {path}")
+    origins |= {name: f"environment {_variable(name)}" for name in variables}
+    origins |= {name: f"flag --{name.replace('_', '-')}" for name in flags}
+    return origins
+
+
+def _validate(values: dict[str, Any], origins: Mapping[str, str]) -> Settings:
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error.errors()[0], origins)) from None
+    state_dir = settings.state_dir.expanduser().absolute()
+    return settings.model_copy(update={"state_dir": state_dir})
+
+
+def _explain(error: ErrorDetails, origins: Mapping[str, str]) -> str:
+    """Say in one line which setting is wrong, where it was set and what it should be."""
+    path = [str(part) for part in error["loc"]]
+    where = origins.get(path[0], "")
+    at = f" ({where})" if where else ""
+    if error["type"] == "extra_forbidden":
+        table = Settings if len(path) == 1 else ModelBinding
+        hint = _nearest(path[-1], list(table.model_fields))
+        return f"Unknown setting {_dotted(path)}{at}.{hint}"
+    wanted = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"Setting {_dotted(path)}{at} is wrong: it should be {wanted}."
+
+
+def _dotted(path: Sequence[str]) -> str:
+    return ".".join(part if part.isidentifier() else f'"{part}"' for part in path)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {match[0]}?" if match else f" Known: {', '.join(known)}."
