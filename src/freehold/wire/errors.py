@@ -1,0 +1,85 @@
+"""A request that does not fit its wire type, told in OpenAI's words."""
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from freehold.core import messages
+from freehold.core.errors import BadRequestError
+
+_TAG = re.compile(r"<\w+>|\[key\]")
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "float_type": "a decimal",
+    "bool_type": "a boolean",
+    "list_type": "an array",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def bad_request(error: ValidationError) -> BadRequestError:
+    """Return the answer to a request that failed validation: one fault, with its ``param``."""
+    faults = error.errors(include_url=False)
+    strangers = [
+        str(fault["loc"][0])
+        for fault in faults
+        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1
+    ]
+    return messages.unrecognized(strangers) if strangers else _told(faults[0])
+
+
+def path(location: Sequence[int | str]) -> str:
+    """Return where a fault lies, for example ``messages[0].content[1].text``."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
+
+
+def _told(fault: ErrorDetails) -> BadRequestError:
+    kind, value, param = fault["type"], fault["input"], _param(fault)
+    match kind:
+        case "missing":
+            told = messages.missing(param)
+        case "extra_forbidden":
+            told = messages.unknown(param)
+        case "wrong_kind":
+            told = messages.invalid_type(param, fault["msg"], value)
+        case "wrong_field":
+            field, _, values = fault["msg"].partition(":")
+            told = _wrong_branch(param, field, values.split(","), value)
+        case "literal_error":
+            supported = re.findall(r"'([^']*)'", fault.get("ctx", {}).get("expected", ""))
+            told = _wrong_choice(param, supported, value)
+        case _:
+            told = messages.invalid_type(param or None, _EXPECTED.get(kind, fault["msg"]), value)
+    return told
+
+
+def _param(fault: ErrorDetails) -> str:
+    """Return the path in the request; the tags of our unions are not part of it."""
+    named = fault["type"] in {"missing", "extra_forbidden"}
+    steps = [step for step in fault["loc"][:-1] if not _TAG.fullmatch(str(step))]
+    last = fault["loc"][-1:]
+    return path([*steps, *(step for step in last if named or not _TAG.fullmatch(str(step)))])
+
+
+def _wrong_branch(
+    param: str, field: str, supported: Sequence[str], value: object
+) -> BadRequestError:
+    if not isinstance(value, dict):
+        return messages.invalid_type(param, "an object", value)
+    chosen = cast("dict[object, object]", value)
+    if field not in chosen:
+        return messages.missing(f"{param}.{field}")
+    return _wrong_choice(f"{param}.{field}", supported, chosen[field])
+
+
+def _wrong_choice(param: str, supported: Sequence[str], value: object) -> BadRequestError:
+    if not isinstance(value, str):
+        return messages.invalid_type(param, f"one of {messages.listed(supported)}", value)
+    return messages.invalid_value(param, value, supported)

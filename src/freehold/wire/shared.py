@@ -1,0 +1,107 @@
+"""What the modules of wire types share: strictness, and unions that choose one branch.
+
+A plain union tries every branch and reports the faults of all. Ours look at the value first, so
+that a fault is reported once, of the branch that was meant. Their tags stand in ``<>`` and are
+dropped from the ``param`` of an error; the message of their errors is data for ``errors.py``.
+"""
+
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+
+_TAGS: dict[type, str] = {
+    str: "<string>",
+    list: "<array>",
+    dict: "<object>",
+    bool: "<boolean>",
+    int: "<number>",
+    float: "<number>",
+}
+
+
+class Params(BaseModel):
+    """A request: nothing is coerced, an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Answer(BaseModel):
+    """A response: fields without a default are always sent, the others only where set."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def by_field(name: str, *values: str) -> Discriminator:
+    """Choose the branch tagged ``<value>`` by the value of a field."""
+
+    def choose(value: Any) -> str:
+        if isinstance(value, dict):
+            return f"<{cast('dict[str, Any]', value).get(name)}>"
+        return f"<{getattr(value, name, None)}>"
+
+    return Discriminator(
+        choose,
+        custom_error_type="wrong_field",
+        custom_error_message=f"{name}:{','.join(values)}",
+    )
+
+
+def by_kind(expected: str) -> Discriminator:
+    """Choose the branch tagged ``<string>``, ``<array>`` or ``<object>`` by the kind of value."""
+
+    def choose(value: Any) -> str:
+        kind = cast("type[Any]", type(value))
+        return "<object>" if isinstance(value, BaseModel) else _TAGS.get(kind, "<other>")
+
+    return Discriminator(
+        choose,
+        custom_error_type="wrong_kind",
+        custom_error_message=expected,
+    )
+
+
+class ResponseFormatText(Params):
+    type: Literal["text"]
+
+
+class ResponseFormatJSONObject(Params):
+    type: Literal["json_object"]
+
+
+class JSONSchema(Params):
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormatJSONSchema(Params):
+    type: Literal["json_schema"]
+    json_schema: JSONSchema
+
+
+class FunctionDefinition(Params):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class CompletionTokensDetails(Answer):
+    accepted_prediction_tokens: int = 0
+    audio_tokens: int = 0
+    reasoning_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class PromptTokensDetails(Answer):
+    audio_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class CompletionUsage(Answer):
+    completion_tokens: int
+    prompt_tokens: int
+    total_tokens: int
+    completion_tokens_details: CompletionTokensDetails | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
