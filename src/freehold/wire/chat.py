@@ -17,7 +17,7 @@ from freehold.wire.shared import (
 )
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-ServiceTier = Literal["auto", "default", "flex", "scale", "priority"]
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
 
 _TEXT_OR_PARTS = "one of a string or array of objects"
 
