@@ -198,8 +198,8 @@ def _anchor(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _is_path(source: str) -> bool:
-    """Tell a path from a source such as ``hf:ORG/REPO:FILE``."""
-    return ":" not in source
+    """Tell a path from weights known by name and from sources such as ``hf:ORG/REPO:FILE``."""
+    return ":" not in source and ("/" in source or Path(source).suffix in {".gguf", ".jinja"})
 
 
 def _origins(
