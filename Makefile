@@ -1,0 +1,71 @@
+# make serve    everything for a running server, from a fresh clone with Python 3.11 or newer
+# make test     the test suite
+# make check    what must be clean before a change is merged
+# make wheel    dist/freehold-*.whl
+# make lock     pin dependencies anew (make lock UPGRADE=--upgrade takes newer ones)
+
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
+  done)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Downloads for the tests marked `weights`; kept out of the checkout so that clones share it.
+TEST_WEIGHTS := $(or $(FREEHOLD_TEST_WEIGHTS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/freehold-tests)
+LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --exclude-newer "7 days" --no-emit-index-url --no-annotate --no-header $(UPGRADE)
+
+.PHONY: serve test check wheel lock clean
+
+serve: $(VENV)/serve.stamp
+	@$(BIN)/freehold models pull
+	@exec $(BIN)/freehold serve
+
+test: $(VENV)/dev.stamp
+	-@$(BIN)/freehold models pull --state-dir "$(TEST_WEIGHTS)"
+	FREEHOLD_TEST_WEIGHTS="$(TEST_WEIGHTS)" $(BIN)/pytest
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/settings_docs.py --check
+	$(BIN)/python scripts/cli_docs.py --check
+	$(MAKE) --no-print-directory test
+
+wheel: $(VENV)/dev.stamp
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: build/lock/bin/uv
+	echo hatchling | $(LOCK) --output-file requirements.lock pyproject.toml -
+	echo hatchling | $(LOCK) --output-file requirements-dev.lock --constraints requirements.lock \
+	  --group dev --extra postgres pyproject.toml -
+
+build/lock/bin/uv:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet uv
+
+clean:
+	rm -rf build dist $(VENV)
+
+# A stamp is younger than what it was made from, so a second start touches no network.
+$(VENV)/serve.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) (once)"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/serve.stamp
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(BIN)/python:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+	  "Freehold needs Python 3.11 or newer. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python"; \
+	  exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo >&2 \
+	  "The venv could not be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }

@@ -1,0 +1,62 @@
+"""Write the tables of docs/settings.md from the settings' model (``--check`` only compares)."""
+
+import sys
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import generated
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from freehold.core.settings import ModelBinding, Settings
+
+
+def main(arguments: list[str]) -> None:
+    """Write the page, or compare it."""
+    generated.keep("settings.md", "settings_docs.py", text(), arguments)
+
+
+def text() -> str:
+    """Return both tables."""
+    bindings = f'## `[models."ID"]`\n\n{_table(ModelBinding, variables=False)}'
+    return f"## Settings\n\n{_table(Settings, variables=True)}\n\n{bindings}"
+
+
+def _table(model: type[BaseModel], *, variables: bool) -> str:
+    heads = ["Setting", *(["Variable"] if variables else []), "Type", "Default", "Meaning"]
+    rows = [_row(name, field, variables=variables) for name, field in model.model_fields.items()]
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _row(name: str, field: FieldInfo, *, variables: bool) -> list[str]:
+    variable = "file only" if name == "models" else f"`FREEHOLD_{name.upper()}`"
+    return [
+        f"`{name}`",
+        *([variable] if variables else []),
+        _type(field.annotation),
+        _default(field.default),
+        field.description or "",
+    ]
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in {Union, UnionType}:
+        return _type(next(part for part in arguments if part is not type(None)))
+    if origin in {list, dict}:
+        return "list" if origin is list else "tables"
+    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    return names.get(annotation.__name__, annotation.__name__.lower())
+
+
+def _default(value: Any) -> str:
+    if value is None or value in ([], {}):
+        return "-"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
