@@ -56,7 +56,6 @@ class BadRequestError(APIError):
 class AuthenticationError(APIError):
     status = 401
     type = "invalid_request_error"
-    default_code = "invalid_api_key"
 
 
 class PermissionDeniedError(APIError):

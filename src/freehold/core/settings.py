@@ -83,6 +83,11 @@ class Settings(BaseModel):
         {}, description="Model ids and patterns bound to engines"
     )
 
+    @property
+    def database_address(self) -> str:
+        """The database's SQLAlchemy address: the one set, else a file in the state folder."""
+        return self.database_url or f"sqlite:///{self.state_dir / 'freehold.db'}"
+
 
 class SettingsError(Exception):
     """A setting is unknown or wrong; the message is one line that says which and what to do."""

@@ -82,11 +82,13 @@ class Generation:
 
     ``prompt``: a conversation, raw text, or native token ids. ``schema``: the answer's text must be
     JSON that fits it (calls of tools remain possible); ``{"type": "object"}`` means any object.
+    ``stop``: the engine should end before any of these strings; the caller cuts there anyway.
     """
 
     prompt: Chat | str | Sequence[int]
     sampling: Sampling = Sampling()
     schema: JSONSchema | None = None
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ TextEvent = TextDelta | ToolCallDelta | Done
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """What an engine tells operators."""
+    """What an engine tells operators; ``queued`` requests wait for a slot."""
 
     state: Literal["loading", "ready", "restarting", "failed"]
     slots: int
@@ -151,6 +153,7 @@ class EngineStatus:
     window: int
     resident_bytes: int | None = None
     detail: str | None = None
+    queued: int = 0
 
 
 class TextEngine(Protocol):

@@ -1,0 +1,89 @@
+"""Prometheus figures: requests, latency, tokens, and the engines' queues and slots."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from freehold.engines.base import EngineStatus
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+Statuses = Callable[[], Mapping[str, EngineStatus]]
+
+
+class Metrics:
+    """The counters of one server. ``statuses`` gives each model's engine status."""
+
+    def __init__(self, statuses: Statuses) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "freehold_requests",
+            "Requests answered",
+            ["operation", "status"],
+            registry=self._registry,
+        )
+        self._latency = Histogram(
+            "freehold_request_seconds",
+            "Time from the request's arrival to the last byte of its answer",
+            ["operation"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._tokens = Counter(
+            "freehold_tokens", "Tokens used", ["model", "direction"], registry=self._registry
+        )
+        self._registry.register(_Engines(statuses))
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        self._requests.labels(operation, str(status)).inc()
+        self._latency.labels(operation).observe(seconds)
+
+    def tokens(self, model: str, counts: Mapping[str, int]) -> None:
+        """Count tokens of ``model`` by direction (input, output, cached)."""
+        for direction, count in counts.items():
+            if count:
+                self._tokens.labels(model, direction).inc(count)
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus's text form."""
+        return generate_latest(self._registry)
+
+
+class _Engines(Collector):
+    """Reads the engines' figures when they are asked for."""
+
+    def __init__(self, statuses: Statuses) -> None:
+        self._statuses = statuses
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the registry must not ask the engines before they exist."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        families = {
+            name: GaugeMetricFamily(f"freehold_engine_{name}", text, labels=["model"])
+            for name, text in (
+                ("ready", "1 while the engine can answer"),
+                ("slots", "Generations that can run at once"),
+                ("busy", "Generations that run now"),
+                ("queued", "Requests that wait for a slot"),
+                ("restarts", "Times the engine was started again"),
+                ("resident_bytes", "Memory of the engine's process"),
+            )
+        }
+        for model, status in self._statuses().items():
+            figures = {
+                "ready": float(status.state == "ready"),
+                "slots": status.slots,
+                "busy": status.busy,
+                "queued": status.queued,
+                "restarts": status.restarts,
+                "resident_bytes": status.resident_bytes or 0,
+            }
+            for name, figure in figures.items():
+                families[name].add_metric([model], figure)
+        return families.values()

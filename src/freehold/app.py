@@ -1,0 +1,128 @@
+"""The composition root: from settings to a server. The only place that knows every part."""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from freehold.api import logs
+from freehold.api.app import API
+from freehold.api.context import Services
+from freehold.api.limits import LocalRateLimits
+from freehold.api.metrics import Metrics
+from freehold.core.settings import Settings
+from freehold.data.models import catalogue
+from freehold.engines.base import EngineLoadError
+from freehold.engines.registry import Registry
+from freehold.engines.weights import WeightsStore
+from freehold.resources.organization import service as organization
+from freehold.resources.organization.keyring import DatabaseKeyRing
+from freehold.resources.organization.ledger import DatabaseUsageLedger
+from freehold.resources.organization.ratelimits import RateLimitFigures
+from freehold.resources.organization.service import FirstKeys
+from freehold.storage.database import Database
+from freehold.storage.open import open_database
+
+log = logging.getLogger("freehold")
+
+# What a browser page may read of an answer.
+_EXPOSED = ["x-request-id", "openai-processing-ms", "openai-version", "retry-after"]
+
+
+class Server:
+    """The whole server as one ASGI application; ``start`` before the first request, then ``stop``.
+
+    ``first_keys`` are there after the very first start only.
+    """
+
+    def __init__(self, settings: Settings, database: Database, runtime_dir: Path) -> None:
+        self.first_keys: FirstKeys | None = None
+        self._settings = settings
+        self._database = database
+        self._runtime_dir = runtime_dir
+        weights = WeightsStore(settings.state_dir)
+        self.registry = Registry(catalogue(), settings, weights, runtime_dir)
+        self._ledger = DatabaseUsageLedger(database)
+        figures = RateLimitFigures(database)
+        self._loading: asyncio.Task[None] | None = None
+        self._stopped = False
+        self.asgi: ASGIApp = API(
+            services=Services(
+                settings=settings,
+                database=database,
+                registry=self.registry,
+                limits=LocalRateLimits(figures, enforced=settings.rate_limits),
+                usage=self._ledger,
+            ),
+            keys=DatabaseKeyRing(database),
+            metrics=Metrics(self.registry.statuses),
+            ready=self.problems,
+        )
+        if settings.cors_origins:
+            self.asgi = CORSMiddleware(
+                self.asgi,
+                allow_origins=settings.cors_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=_EXPOSED,
+            )
+
+    async def start(self) -> None:
+        """Make what the first start makes and begin to load the default model."""
+        self.first_keys = await organization.bootstrap(self._database)
+        self._ledger.start()
+        self._loading = asyncio.create_task(self._load_default())
+
+    async def stop(self) -> None:
+        """End what runs, write down what is left, let go of everything. Twice does no harm."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._loading:
+            self._loading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loading
+        await self.registry.close()
+        await self._ledger.close()
+        await self._database.close()
+        shutil.rmtree(self._runtime_dir, ignore_errors=True)
+
+    async def problems(self) -> Mapping[str, str]:
+        """Return what keeps the server from answering, by part; nothing when it is ready."""
+        wrong: dict[str, str] = {}
+        try:
+            await self._database.read(lambda c: c.execute(text("SELECT 1")).scalar())
+        except SQLAlchemyError as error:
+            wrong["database"] = type(error).__name__
+        if self._loading is None or not self._loading.done():
+            wrong["engine"] = "the default model is being loaded"
+        else:
+            try:
+                await self.registry.ensure_default_loaded()
+            except EngineLoadError as error:
+                wrong["engine"] = str(error)
+        return wrong
+
+    async def _load_default(self) -> None:
+        try:
+            await self.registry.ensure_default_loaded()
+        except EngineLoadError as error:
+            log.error(  # noqa: TRY400 - the message says what to do, a stack trace does not
+                "the default model can't be loaded: %s", error
+            )
+
+
+def build(settings: Settings) -> Server:
+    """Put a server together from settings. Raises where the database can't be used."""
+    logs.configure(settings.log_level)
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    runtime_dir = Path(tempfile.mkdtemp(prefix="freehold-"))  # short: a socket's path has a limit
+    return Server(settings, open_database(settings.database_address), runtime_dir)

@@ -1,0 +1,1 @@
+"""The administration API's HTTP face. Its operations are still on the not-built list."""
