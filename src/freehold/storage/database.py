@@ -11,8 +11,10 @@ T = TypeVar("T")
 class Database(Protocol):
     """Runs units of work on a synchronous SQLAlchemy Core connection, off the event loop.
 
-    A unit is a plain function of the connection: ``await db.write(lambda c: store.insert(c, row))``.
-    It must not keep the connection or call back into the event loop.
+    A unit is a plain function of the connection, such as
+    ``await db.write(lambda connection: store.insert(connection, row))``. It must not keep the
+    connection, return unread rows, end the transaction or call into the event loop. The database
+    may ask for it to be run again (a deadlock, a lost connection), so it touches nothing else.
     """
 
     async def read(self, work: Callable[[Connection], T]) -> T:

@@ -1,0 +1,203 @@
+"""The schema. Migrations bring a database to it; a test holds the two together.
+
+Ids are OpenAI's prefixed strings, times whole seconds since 1970. ``seq`` numbers rows in the order
+of insertion: lists sort by it, because ids are random and many rows share a second. Roles, kinds
+and statuses are checked by the wire types, so a new one needs no migration.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Kept as written: key order (a JSON schema's properties) and \u0000 survive, as JSONB's would not.
+_Document = JSON
+# Searched by key.
+_Attributes = JSON().with_variant(JSONB(), "postgresql")
+
+
+def _seq() -> Column[int]:
+    # SQLite numbers only an INTEGER PRIMARY KEY by itself.
+    return Column("seq", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+
+
+def _id() -> Column[str]:
+    return Column("id", Text, nullable=False, unique=True)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def _refers(
+    name: str,
+    target: str,
+    *,
+    nullable: bool = False,
+    delete_with: bool = False,
+    index: bool = True,  # unless a constraint already begins with this column
+) -> Column[str]:
+    key = ForeignKey(target, ondelete="CASCADE" if delete_with else None)
+    return Column(name, Text, key, nullable=nullable, index=index)
+
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    _time("created_at"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("organization_id", "organizations.id"),
+    Column("name", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="active"),  # or archived
+    _time("created_at"),
+    _time("archived_at", nullable=True),
+    Column("zero_data_retention", Boolean, nullable=False, server_default=false()),
+    Column("is_default", Boolean, nullable=False, server_default=false()),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("organization_id", "organizations.id", index=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),  # owner, reader
+    _time("added_at"),
+    UniqueConstraint("organization_id", "email"),
+)
+
+project_users = Table(
+    "project_users",
+    metadata,
+    _seq(),
+    _refers("project_id", "projects.id", index=False),
+    _refers("user_id", "users.id", delete_with=True),
+    Column("role", Text, nullable=False),  # owner, member
+    _time("added_at"),
+    UniqueConstraint("project_id", "user_id"),
+)
+
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id"),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),  # owner, member
+    _time("created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _seq(),
+    _id(),
+    Column("kind", Text, nullable=False),  # project, admin, service_account
+    _refers("organization_id", "organizations.id"),
+    _refers("project_id", "projects.id", nullable=True),  # none for an admin key
+    _refers("user_id", "users.id", nullable=True, delete_with=True),
+    _refers("service_account_id", "service_accounts.id", nullable=True, delete_with=True),
+    Column("name", Text, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False, unique=True),
+    Column("redacted_value", Text, nullable=False),
+    _time("created_at"),
+    _time("last_used_at", nullable=True),
+    _time("revoked_at", nullable=True),
+)
+
+# What an operator has set; a null or missing figure is the default of limits.toml.
+project_rate_limits = Table(
+    "project_rate_limits",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id", index=False),
+    Column("model", Text, nullable=False),
+    Column("max_requests_per_1_minute", BigInteger),
+    Column("max_tokens_per_1_minute", BigInteger),
+    Column("max_images_per_1_minute", BigInteger),
+    Column("max_audio_megabytes_per_1_minute", BigInteger),
+    Column("max_requests_per_1_day", BigInteger),
+    Column("batch_1_day_max_input_tokens", BigInteger),
+    UniqueConstraint("project_id", "model"),
+)
+
+# One row per answer. It outlives the key, user and project it names, hence no foreign keys.
+usage_events = Table(
+    "usage_events",
+    metadata,
+    _seq(),
+    _time("at"),
+    Column("project_id", Text, nullable=False),
+    Column("api_key_id", Text),
+    Column("user_id", Text),
+    Column("service_account_id", Text),
+    Column("model", Text),
+    Column("endpoint", Text, nullable=False),  # operation id
+    _count("requests"),
+    _count("input_tokens"),
+    _count("output_tokens"),
+    _count("input_cached_tokens"),
+    _count("input_audio_tokens"),
+    _count("output_audio_tokens"),
+    _count("images"),
+    Column("image_size", Text),
+    Column("image_source", Text),  # generation, edit, variation
+    _count("characters"),
+    Column("seconds", Float, nullable=False, server_default="0"),
+    Column("batch", Boolean, nullable=False, server_default=false()),
+    Index(None, "at"),
+    Index(None, "project_id", "at"),
+)
+
+chat_completions = Table(
+    "chat_completions",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id", index=False),
+    _time("created"),
+    Column("model", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("request", _Document, nullable=False),  # holds the input messages
+    Column("response", _Document, nullable=False),
+    Column("metadata", _Attributes, nullable=False),
+    Index(None, "project_id", "seq"),
+)
