@@ -1,6 +1,7 @@
 """What the settings bind: which engine serves an id, and the weights that it needs here."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from freehold.core.settings import Settings
 from freehold.data.models import catalogue
@@ -8,10 +9,9 @@ from freehold.engines.registry import EngineSpec, Registry
 from freehold.engines.weights import WeightsStore
 
 
-def registry(settings: Settings) -> Registry:
-    """Return a registry that can be asked about models; it loads none by itself."""
-    store = WeightsStore(settings.state_dir)
-    return Registry(catalogue(), settings, store, settings.state_dir / "run")
+def registry(settings: Settings, runtime_dir: Path = Path("run")) -> Registry:
+    """Return a registry; one that shall load engines needs a private ``runtime_dir``."""
+    return Registry(catalogue(), settings, WeightsStore(settings.state_dir), runtime_dir)
 
 
 def default_spec(settings: Settings) -> EngineSpec | None:

@@ -1,0 +1,66 @@
+"""``freehold db``: the database's schema."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from freehold.cli import database
+from freehold.cli.options import with_settings
+from freehold.core.settings import Loaded
+from freehold.storage import migrations
+from freehold.storage.address import DatabaseSetupError, database_url
+
+T = TypeVar("T")
+
+
+@click.group()
+def db() -> None:
+    """Look after the database.
+
+    SQLite is upgraded by `freehold serve` itself; PostgreSQL is upgraded by hand, before the
+    servers of the new version start.
+    """
+
+
+_UPGRADE = """\b
+Example:
+  freehold db upgrade --database-url postgresql://freehold@db/freehold
+"""
+
+
+@db.command(epilog=_UPGRADE)
+@with_settings()
+def upgrade(loaded: Loaded) -> None:
+    """Bring the database to the schema that this version needs."""
+    url = database_url(loaded.settings)
+    _explained(lambda: migrations.upgrade(url))
+    click.echo(f"The database is at revision {_explained(lambda: migrations.current(url))}.")
+
+
+_CURRENT = """\b
+Example:
+  freehold db current
+"""
+
+
+@db.command(epilog=_CURRENT)
+@with_settings()
+def current(loaded: Loaded) -> None:
+    """Show the database's revision and the one that this version needs."""
+    url = database_url(loaded.settings)
+    found = _explained(lambda: migrations.current(url))
+    wanted = migrations.head()
+    click.echo(f"database  {found or 'empty'}\nneeded    {wanted}")
+    if found != wanted:
+        raise click.ClickException("Run `freehold db upgrade`.")
+
+
+def _explained(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except DatabaseSetupError as error:
+        raise click.ClickException(str(error)) from None
+    except SQLAlchemyError as error:
+        raise click.ClickException(database.reason(error)) from None

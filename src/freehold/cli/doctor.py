@@ -1,0 +1,133 @@
+"""``freehold doctor``: check this installation and say what to do."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import click
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+
+from freehold.cli import bindings, database, listener
+from freehold.cli.address import local_url
+from freehold.cli.options import with_settings
+from freehold.core.errors import APIError
+from freehold.core.settings import Loaded, Settings
+from freehold.engines.base import Chat, Done, EngineLoadError, Generation, Message, Sampling
+from freehold.engines.weights import WeightsStore
+from freehold.storage import migrations
+from freehold.storage.address import DatabaseSetupError, database_url
+
+_ANSWER_S = 120
+
+
+class Problem(Exception):  # noqa: N818 - the word that the command prints
+    """A check failed; the message says what to do."""
+
+
+_EXAMPLE = """\b
+Example:
+  freehold doctor
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@with_settings("host", "port")
+def doctor(loaded: Loaded) -> None:
+    """Check Python, weights, database, port, engine and sandbox, and say what to do.
+
+    Ends with status 1 where something is wrong.
+    """
+    results = [_report(name, check, loaded.settings) for name, check in _CHECKS.items()]
+    sys.exit(0 if all(results) else 1)
+
+
+def _report(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
+    """Print one line and return whether the check went well."""
+    try:
+        click.echo(f"ok       {name:9} {check(settings)}")
+    except (Problem, EngineLoadError, DatabaseSetupError, APIError) as error:
+        click.echo(f"problem  {name:9} {' '.join(str(error).split())}")
+        return False
+    return True
+
+
+def _python(_settings: Settings) -> str:
+    return f"{sys.version.split()[0]} at {sys.executable}"
+
+
+def _weights(settings: Settings) -> str:
+    store = WeightsStore(settings.state_dir)
+    needed = bindings.needed_weights(settings)
+    for name, sha256 in needed.items():
+        store.verify(name, sha256)
+    return f"whole: {', '.join(needed)}" if needed else "none needed"
+
+
+def _database(settings: Settings) -> str:
+    url = database_url(settings)
+    try:
+        found, wanted = migrations.current(url), migrations.head()
+    except SQLAlchemyError as error:
+        raise Problem(f"{database.reason(error)} Check database_url.") from None
+    if found == wanted:
+        return f"reachable, at revision {found}"
+    if found is None and url.startswith("sqlite"):
+        return "not there yet: the first start of the server makes it"
+    migrations.check(url)
+    return f"at revision {found}"
+
+
+def _port(settings: Settings) -> str:
+    url = local_url(settings.host, settings.port)
+    with suppress(httpx.HTTPError):
+        answer = httpx.get(f"{url}/health", timeout=5)
+        if "x-request-id" in answer.headers or answer.text.strip() == '{"status":"ok"}':
+            return f"our server answers at {url}"
+        raise Problem(f"Another program answers at {url}: stop it or choose another port.")
+    try:
+        listener.bind(settings.host, settings.port).close()
+    except listener.ListenError as error:
+        raise Problem(str(error)) from None
+    return f"{settings.port} of {settings.host} is free"
+
+
+def _engine(settings: Settings) -> str:
+    with tempfile.TemporaryDirectory(prefix="freehold-") as runtime_dir:
+        return asyncio.run(_one_token(settings, Path(runtime_dir)))
+
+
+async def _one_token(settings: Settings, runtime_dir: Path) -> str:
+    """Load the default model and let it say one token."""
+    registry = bindings.registry(settings, runtime_dir)
+    model = registry.find(settings.default_model)
+    request = Generation(
+        prompt=Chat((Message("user", "Say hello."),)), sampling=Sampling(max_tokens=1)
+    )
+    try:
+        async with asyncio.timeout(_ANSWER_S), aclosing(model.text.generate(request)) as events:
+            last = [event async for group in events for event in group][-1]
+    except TimeoutError:
+        raise Problem(f"{model.id} gave no answer in {_ANSWER_S} s: see the log.") from None
+    finally:
+        await registry.close()
+    if not isinstance(last, Done) or last.completion_tokens < 1:
+        raise Problem(f"{model.id} gave no token: see the log.")
+    return f"{model.id} answers"
+
+
+def _sandbox(_settings: Settings) -> str:
+    return "not needed: this version has no code interpreter"
+
+
+_CHECKS: dict[str, Callable[[Settings], str]] = {
+    "python": _python,
+    "weights": _weights,
+    "database": _database,
+    "port": _port,
+    "engine": _engine,
+    "sandbox": _sandbox,
+}
