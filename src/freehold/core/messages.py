@@ -14,18 +14,20 @@ _KINDS: dict[type, str] = {
     list: "an array",
 }
 
+_ARTICLE = {"array": "an array", "string": "a string"}
+
 
 def kind_of(value: Any) -> str:
     """Return what a JSON value is, with its article."""
     return _KINDS.get(cast("type[Any]", type(value)), "an object")
 
 
-def listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str], word: str = "and") -> str:
     """Return quoted values as a phrase: ``'a'``, ``'a' and 'b'``, ``'a', 'b', and 'c'``."""
     quoted = [f"'{value}'" for value in values]
     if len(quoted) < 3:
-        return " and ".join(quoted)
-    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
+        return f" {word} ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, {word} {quoted[-1]}"
 
 
 def missing(param: str) -> BadRequestError:
@@ -84,20 +86,57 @@ def above_maximum(param: str, value: float, maximum: float, kind: str) -> BadReq
 
 
 def too_short(param: str, kind: str, length: int, minimum: int) -> BadRequestError:
-    """``kind`` is "array", "string" or "object" (its properties are counted)."""
-    if length == 0 and minimum == 1 and kind != "object":
+    """``kind`` is "array" or "string"."""
+    if length == 0 and minimum == 1:
         return BadRequestError(
-            f"Invalid '{param}': empty {kind}. Expected {_article(kind)} with minimum length 1, "
+            f"Invalid '{param}': empty {kind}. Expected {_ARTICLE[kind]} with minimum length 1, "
             f"but got an empty {kind} instead.",
             param=param,
             code=f"empty_{kind}",
         )
-    return _length(param, kind, length, ("too short", "minimum", minimum))
+    return BadRequestError(
+        f"Invalid '{param}': {kind} too short. Expected {_ARTICLE[kind]} with minimum length "
+        f"{minimum}, but got {_ARTICLE[kind]} with length {length} instead.",
+        param=param,
+        code=f"{kind}_below_min_length",
+    )
 
 
 def too_long(param: str, kind: str, length: int, maximum: int) -> BadRequestError:
-    """``kind`` is "array", "string" or "object" (its properties are counted)."""
-    return _length(param, kind, length, ("too long", "maximum", maximum))
+    """``kind`` is "array" or "string"."""
+    return BadRequestError(
+        f"Invalid '{param}': {kind} too long. Expected {_ARTICLE[kind]} with maximum length "
+        f"{maximum}, but got {_ARTICLE[kind]} with length {length} instead.",
+        param=param,
+        code=f"{kind}_above_max_length",
+    )
+
+
+def too_many_properties(param: str, count: int, maximum: int) -> BadRequestError:
+    return BadRequestError(
+        f"Invalid '{param}': too many properties. Expected an object with at most {maximum} "
+        f"properties, but got an object with {count} properties instead.",
+        param=param,
+        code="object_above_max_properties",
+    )
+
+
+def key_too_long(param: str, key: str, maximum: int) -> BadRequestError:
+    return BadRequestError(
+        f"Invalid property name in '{param}': '{key[:3]}...{key[-3:]}' is too long. Expected a "
+        f"string with maximum length {maximum}, but got a string with length {len(key)} instead.",
+        param=f"{param}.{key}",
+        code="property_name_above_max_length",
+    )
+
+
+def key_no_match(param: str, key: str, pattern: str) -> BadRequestError:
+    return BadRequestError(
+        f"Invalid property name in '{param}': '{key}' does not match pattern. "
+        f"Expected a string that matches the pattern '{pattern}'.",
+        param=f"{param}.{key}",
+        code="invalid_value",
+    )
 
 
 def no_match(param: str, pattern: str) -> BadRequestError:
@@ -113,25 +152,4 @@ def unsupported(param: str, reason: str) -> BadRequestError:
     """Return the refusal of a known parameter that cannot be honoured here."""
     return BadRequestError(
         f"Unsupported parameter: '{param}'. {reason}", param=param, code="unsupported_parameter"
-    )
-
-
-def _article(kind: str) -> str:
-    return f"a {kind}" if kind == "string" else f"an {kind}"
-
-
-def _length(param: str, kind: str, length: int, fault: tuple[str, str, int]) -> BadRequestError:
-    words, side, bound = fault
-    where = "above" if side == "maximum" else "below"
-    code = f"{kind}_{where}_{side[:3]}_length"
-    expected, got = f"{side} length {bound}", f"length {length}"
-    if kind == "object":
-        words = words.replace("long", "many properties").replace("short", "few properties")
-        expected, got = f"{side} {bound} properties", f"{length} properties"
-        code = code.replace("length", "properties")
-    return BadRequestError(
-        f"Invalid '{param}': {kind} {words}. Expected {_article(kind)} with {expected}, "
-        f"but got {_article(kind)} with {got} instead.",
-        param=param,
-        code=code,
     )

@@ -21,17 +21,26 @@ _EXPECTED = {
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
+_ITEMS: dict[str, str] = dict.fromkeys(
+    ("messages", "tools", "functions", "tool_calls"), " of objects"
+)
 
 
-def bad_request(error: ValidationError) -> BadRequestError:
-    """Return the answer to a request that failed validation: one fault, with its ``param``."""
+def bad_request(error: ValidationError, body: object) -> BadRequestError:
+    """Return the answer to a body that failed validation: one fault, with its ``param``.
+
+    What is missing at the top comes first, then unknown fields there, then the rest, as OpenAI
+    orders them.
+    """
+    if not isinstance(body, dict):
+        return messages.invalid_type(None, "an object", body)
     faults = error.errors(include_url=False)
-    strangers = [
-        str(fault["loc"][0])
-        for fault in faults
-        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1
-    ]
-    return messages.unrecognized(strangers) if strangers else _told(faults[0])
+    top = [fault for fault in faults if len(fault["loc"]) == 1]
+    strangers = [str(fault["loc"][0]) for fault in top if fault["type"] == "extra_forbidden"]
+    missing = [fault for fault in top if fault["type"] == "missing"]
+    if strangers and not missing:
+        return messages.unrecognized(strangers)
+    return _told((missing or faults)[0])
 
 
 def path(location: Sequence[int | str]) -> str:
@@ -56,7 +65,8 @@ def _told(fault: ErrorDetails) -> BadRequestError:
             supported = re.findall(r"'([^']*)'", fault.get("ctx", {}).get("expected", ""))
             told = _wrong_choice(param, supported, value)
         case _:
-            told = messages.invalid_type(param or None, _EXPECTED.get(kind, fault["msg"]), value)
+            expected = _EXPECTED.get(kind, fault["msg"]) + _ITEMS.get(param.split(".")[-1], "")
+            told = messages.invalid_type(param or None, expected, value)
     return told
 
 
@@ -81,5 +91,5 @@ def _wrong_branch(
 
 def _wrong_choice(param: str, supported: Sequence[str], value: object) -> BadRequestError:
     if not isinstance(value, str):
-        return messages.invalid_type(param, f"one of {messages.listed(supported)}", value)
+        return messages.invalid_type(param, f"one of {messages.listed(supported, 'or')}", value)
     return messages.invalid_value(param, value, supported)
