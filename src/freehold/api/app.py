@@ -326,7 +326,7 @@ def _checked(wire: type[BaseModel], value: Any) -> BaseModel:
     try:
         return wire.model_validate(value)
     except ValidationError as error:
-        raise errors.bad_request(error, value) from None
+        raise errors.bad_request(error) from None
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

@@ -1,6 +1,5 @@
 """Which fields of a chat request go together, and what a model does not take."""
 
-import re
 from typing import Any
 
 from freehold.core.errors import BadRequestError
@@ -11,7 +10,6 @@ from freehold.wire.chat import (
     CompletionCreateParams,
 )
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 Body = CompletionCreateParams
 
 
@@ -75,13 +73,6 @@ def _functions(body: Body) -> None:
 def _check_names(names: list[str], param: str) -> None:
     for place, name in enumerate(names):
         where = param.format(place)
-        if not _NAME.fullmatch(name):
-            raise _refuse(
-                where,
-                f"Invalid '{where}': string does not match pattern. Expected a string that "
-                "matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.",
-                "invalid_value",
-            )
         if name in names[:place]:
             raise _refuse(where, f"Invalid '{where}': the name '{name}' is used twice.")
 
