@@ -1,0 +1,176 @@
+"""Holds one engine: loads it on first use, and admits as many generations as it has slots."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from freehold.core.errors import ServiceUnavailableError
+from freehold.engines.base import EngineLoadError, EngineStatus, TextEngine
+
+# How much the newest answer's duration counts in the average, for estimates of waiting times.
+_WEIGHT_OF_NEWEST = 0.2
+_FIRST_GUESS_S = 2.0
+_LONGEST_RETRY_S = 60.0
+
+
+class LoadFailedError(ServiceUnavailableError, EngineLoadError):
+    """The engine can't be loaded: a 503 for requests, an ``EngineLoadError`` at start-up."""
+
+
+class Holder:
+    """One engine for everybody who asks: loaded once, entered by as many as it has slots.
+
+    The others wait in order of arrival, at most ``queue_limit`` of them; more are turned away.
+    """
+
+    def __init__(self, load: Callable[[], Awaitable[TextEngine]], queue_limit: int) -> None:
+        self._load = load
+        self._queue_limit = queue_limit
+        self._engine: TextEngine | None = None
+        self._loading: asyncio.Task[TextEngine] | None = None
+        self._fault: str | None = None
+        self._arriving = 0
+        self._busy = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._duration_s = _FIRST_GUESS_S
+        self._closed = False
+
+    @property
+    def queued(self) -> int:
+        """How many wait for a slot, or for the engine to load."""
+        return self._arriving + len(self._waiters)
+
+    @property
+    def busy(self) -> int:
+        """How many generations are inside."""
+        return self._busy
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the engine is there."""
+        return self._engine is not None
+
+    @asynccontextmanager
+    async def admit(self) -> AsyncGenerator[TextEngine, None]:
+        """Enter with one generation; wait in line first when all slots are taken.
+
+        Raises ``ServiceUnavailableError``: code ``server_overloaded`` with ``retry_after`` when
+        the line is full, without another try where the engine can't be loaded.
+        """
+        engine = await self._arrive()
+        await self._take_slot(engine)
+        started = asyncio.get_running_loop().time()
+        try:
+            yield engine
+        finally:
+            duration = asyncio.get_running_loop().time() - started
+            self._duration_s += _WEIGHT_OF_NEWEST * (duration - self._duration_s)
+            self._give_slot()
+
+    async def ensure_loaded(self) -> TextEngine:
+        """Return the engine, loading it where that has not been done; callers share one try.
+
+        Raises ``LoadFailedError``; the next call tries again.
+        """
+        if self._engine is not None:
+            return self._engine
+        if self._closed:
+            raise _stopping()
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load_once())
+            self._loading.add_done_callback(self._loading_ended)
+        return await asyncio.shield(self._loading)
+
+    def status(self) -> EngineStatus:
+        """Return the engine's own status, or how far its loading is."""
+        if self._engine is not None:
+            return replace(self._engine.status(), queued=self.queued)
+        if self._fault is not None and self._loading is None:
+            return EngineStatus("failed", 0, 0, 0, 0, detail=self._fault)
+        detail = "being loaded" if self._loading else "loaded when it is first asked for"
+        return EngineStatus("loading", 0, 0, 0, 0, detail=detail)
+
+    async def close(self) -> None:
+        """Turn away who waits and stop the engine."""
+        self._closed = True
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(_stopping())
+        if self._engine is not None:
+            await self._engine.close()
+
+    async def _load_once(self) -> TextEngine:
+        try:
+            engine = await self._load()
+        except EngineLoadError as error:
+            self._fault = str(error)
+            raise LoadFailedError(self._fault, code="model_not_loaded", retryable=False) from error
+        self._engine, self._fault = engine, None
+        return engine
+
+    def _loading_ended(self, task: asyncio.Task[TextEngine]) -> None:
+        self._loading = None
+        if not task.cancelled():
+            # Marks the exception as seen, in case that all who waited have gone.
+            task.exception()
+
+    async def _arrive(self) -> TextEngine:
+        if self._engine is not None:
+            return self._engine
+        if self._arriving > self._queue_limit:
+            raise self._overloaded(1)
+        self._arriving += 1
+        try:
+            return await self.ensure_loaded()
+        finally:
+            self._arriving -= 1
+
+    async def _take_slot(self, engine: TextEngine) -> None:
+        if self._closed:
+            raise _stopping()
+        if self._busy < engine.slots and not self._waiters:
+            self._busy += 1
+            return
+        if len(self._waiters) >= self._queue_limit:
+            raise self._overloaded(engine.slots)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self._leave(waiter)
+            raise
+
+    def _leave(self, waiter: asyncio.Future[None]) -> None:
+        """Step out of the line; a slot that was handed over in the same moment goes on."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        elif not waiter.cancelled() and waiter.exception() is None:
+            self._give_slot()
+
+    def _give_slot(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._busy -= 1
+
+    def _overloaded(self, slots: int) -> ServiceUnavailableError:
+        wait = self._duration_s * (self.queued + 1) / max(1, slots)
+        return ServiceUnavailableError(
+            "The server is overloaded: too many requests wait for this model. "
+            "Please retry after a brief wait.",
+            code="server_overloaded",
+            retry_after=min(max(1.0, round(wait, 1)), _LONGEST_RETRY_S),
+        )
+
+
+def _stopping() -> ServiceUnavailableError:
+    return ServiceUnavailableError("The server is shutting down.", retry_after=5)
