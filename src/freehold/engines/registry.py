@@ -11,7 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import cast
 
-from freehold.core.errors import APIError, BadRequestError, NotBuiltError, NotFoundError
+from freehold.core.errors import (
+    APIError,
+    BadRequestError,
+    InternalServerError,
+    NotBuiltError,
+    NotFoundError,
+)
 from freehold.core.settings import ModelBinding, Settings
 from freehold.data import document
 from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName
@@ -120,7 +126,11 @@ class Registry:
         )
 
     def find(self, model_id: str) -> Model:
-        """Return the model of an id. Raises ``NotFoundError`` (``model_not_found``)."""
+        """Return the model of an id.
+
+        Raises ``NotFoundError`` (``model_not_found``), and ``InternalServerError`` for an unbound
+        id where the settings name a ``default_model`` that nothing serves.
+        """
         if (known := self._found.get(model_id)) is not None:
             return known
         binding = self._binding(model_id)
@@ -153,11 +163,19 @@ class Registry:
 
     async def ensure_default_loaded(self) -> None:
         """Load the engine that unbound ids use. Raises ``EngineLoadError``."""
-        await self.find(self._settings.default_model).text.ensure_loaded()
+        try:
+            holder = self.find(self._settings.default_model).text
+        except APIError as error:
+            raise EngineLoadError(f"default_model can't be served. {error.message}") from error
+        await holder.ensure_loaded()
 
     def statuses(self) -> Mapping[str, EngineStatus]:
         """Return what each engine that was asked for says, by the name of its model."""
-        return {spec.model: holder.status() for spec, holder in self._holders.items()}
+        found: dict[str, EngineStatus] = {}
+        for spec, holder in self._holders.items():
+            others = sum(name.split(" #")[0] == spec.model for name in found)
+            found[f"{spec.model} #{others + 1}" if others else spec.model] = holder.status()
+        return found
 
     async def close(self) -> None:
         """Stop every engine."""
@@ -222,7 +240,7 @@ class Registry:
 
     def _catalogue_spec(self, row: ModelRow) -> EngineSpec:
         if row.backend is None:
-            raise _unservable_default(row.id)
+            raise _unservable(row.id)
         return EngineSpec(
             backend=row.backend,
             model=row.id,
@@ -327,10 +345,11 @@ def _not_found(model_id: str) -> NotFoundError:
     )
 
 
-def _unservable_default(model_id: str) -> EngineLoadError:
-    return EngineLoadError(
-        f"default_model is {model_id!r}, which no engine serves: "
-        f'bind it in freehold.toml ([models."{model_id}"]) or name another model.'
+def _unservable(model_id: str) -> InternalServerError:
+    return InternalServerError(
+        f"No engine of this server is bound to `{model_id}`: bind it in freehold.toml "
+        f'([models."{model_id}"]) or name another default_model.',
+        retryable=False,
     )
 
 
