@@ -6,6 +6,7 @@ what later code needs: ``paths`` (added operations), ``schemas`` (what those ref
 their ``$ref`` in place; ``resolve`` follows one.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -37,12 +38,7 @@ class Operation:
 
     def matches(self, path: str) -> bool:
         """Return whether a concrete path below ``/v1`` is one of this operation's."""
-        mine, theirs = self.path.split("/"), path.split("/")
-        return len(mine) == len(theirs) and all(
-            theirs[i] != "" if part.startswith("{") else part == theirs[i]
-            for i, part in enumerate(mine)
-            if i
-        )
+        return _pattern(self.path).fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +105,14 @@ def response_schema(
 def parameters(operation_id: str) -> tuple[Schema, ...]:
     """Return the documented path, query and header parameters."""
     return tuple(_document().details[operation_id].get("parameters", ()))
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    """Turn ``/models/{model}`` into a pattern; only a model's name may hold a slash."""
+    return re.compile(
+        re.sub(r"\{(\w+)\}", lambda it: ".+" if it[1] == "model" else "[^/]+", path)
+    )
 
 
 @cache

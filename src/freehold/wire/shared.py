@@ -26,7 +26,7 @@ class Params(BaseModel):
 
 
 class Answer(BaseModel):
-    """A response: fields without a default are always sent, the others only where set."""
+    """A response. Only fields that were set are sent: what is always sent has no default."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -88,15 +88,15 @@ class FunctionDefinition(Params):
 
 
 class CompletionTokensDetails(Answer):
-    accepted_prediction_tokens: int = 0
-    audio_tokens: int = 0
-    reasoning_tokens: int = 0
-    rejected_prediction_tokens: int = 0
+    accepted_prediction_tokens: int
+    audio_tokens: int
+    reasoning_tokens: int
+    rejected_prediction_tokens: int
 
 
 class PromptTokensDetails(Answer):
-    audio_tokens: int = 0
-    cached_tokens: int = 0
+    audio_tokens: int
+    cached_tokens: int
 
 
 class CompletionUsage(Answer):
