@@ -13,11 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from freehold import resources
 from freehold.api import logs
 from freehold.api.app import API
 from freehold.api.context import Services
 from freehold.api.limits import LocalRateLimits
 from freehold.api.metrics import Metrics
+from freehold.api.operation import Router
 from freehold.core.settings import Settings
 from freehold.data.models import catalogue
 from freehold.engines.base import EngineLoadError
@@ -55,6 +57,7 @@ class Server:
         self._loading: asyncio.Task[None] | None = None
         self._stopped = False
         self.asgi: ASGIApp = API(
+            router=Router(resources),
             services=Services(
                 settings=settings,
                 database=database,

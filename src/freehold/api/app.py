@@ -50,6 +50,7 @@ class API:
     def __init__(
         self,
         *,
+        router: Router,
         services: Services,
         keys: auth.KeyRing,
         metrics: Metrics,
@@ -59,7 +60,7 @@ class API:
         self.keys = keys
         self.metrics = metrics
         self.ready = ready
-        self.router = Router()
+        self.router = router
         self.body_cap = limits.json_body_bytes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -326,7 +327,7 @@ def _checked(wire: type[BaseModel], value: Any) -> BaseModel:
     try:
         return wire.model_validate(value)
     except ValidationError as error:
-        raise errors.bad_request(error) from None
+        raise errors.bad_request(error, value) from None
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

@@ -4,7 +4,7 @@
     async def retrieve(context: Context, model: str) -> Model: ...
 
 A handler takes ``context``, and as it needs them ``body`` (a wire type) and the path parameters by
-name. Routes are found in ``freehold.resources.*.routes``.
+name. Routes are found in the ``routes`` module of each group.
 """
 
 import importlib
@@ -13,11 +13,11 @@ import pkgutil
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
-import freehold.resources
 from freehold.data import document
 
 Handler = Callable[..., Awaitable[Any]]
@@ -63,10 +63,10 @@ def operation(operation_id: str) -> Callable[[Handler], Handler]:
     return bind
 
 
-def discover() -> dict[str, Bound]:
-    """Import every group's routes and return the handlers by operation id."""
-    for package in pkgutil.iter_modules(freehold.resources.__path__):
-        importlib.import_module(f"freehold.resources.{package.name}.routes")
+def discover(groups: ModuleType) -> dict[str, Bound]:
+    """Import every group's ``routes`` and return the handlers by operation id."""
+    for group in pkgutil.iter_modules(groups.__path__):
+        importlib.import_module(f"{groups.__name__}.{group.name}.routes")
     unknown = set(_bound) - {known.id for known in document.operations()}
     if unknown:
         raise ValueError(f"not in the API document: {', '.join(sorted(unknown))}")
@@ -74,10 +74,10 @@ def discover() -> dict[str, Bound]:
 
 
 class Router:
-    """Finds the operation of a method and path."""
+    """Finds the operation of a method and path; ``groups`` is the package of all groups."""
 
-    def __init__(self) -> None:
-        bound = discover()
+    def __init__(self, groups: ModuleType) -> None:
+        bound = discover(groups)
         self.routes = [
             Route(known.id, known.method, PREFIX + known.path, bound.get(known.id))
             for known in document.operations()

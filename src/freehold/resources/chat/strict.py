@@ -39,7 +39,7 @@ def fault(schema: Schema) -> str | None:
         return _told(
             (), f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'"
         )
-    return next(_faults(schema, (), 0), None) or _too_large(schema)
+    return next(_faults(schema, (), 1), None) or _too_large(schema)
 
 
 def _told(place: Place, text: str) -> str:
