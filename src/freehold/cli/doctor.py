@@ -108,7 +108,11 @@ async def _one_token(settings: Settings, runtime_dir: Path) -> str:
         prompt=Chat((Message("user", "Say hello."),)), sampling=Sampling(max_tokens=1)
     )
     try:
-        async with asyncio.timeout(_ANSWER_S), aclosing(model.text.generate(request)) as events:
+        async with (
+            asyncio.timeout(_ANSWER_S),
+            model.text.admit() as engine,
+            aclosing(engine.generate(request)) as events,
+        ):
             last = [event async for group in events for event in group][-1]
     except TimeoutError:
         raise Problem(f"{model.id} gave no answer in {_ANSWER_S} s: see the log.") from None
