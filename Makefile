@@ -41,8 +41,8 @@ wheel: $(VENV)/dev.stamp
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 lock: build/lock/bin/uv
-	echo hatchling | $(LOCK) --output-file requirements.lock pyproject.toml -
-	echo hatchling | $(LOCK) --output-file requirements-dev.lock --constraints requirements.lock \
+	printf 'hatchling\neditables\n' | $(LOCK) --output-file requirements.lock pyproject.toml -
+	printf 'hatchling\neditables\n' | $(LOCK) --output-file requirements-dev.lock --constraints requirements.lock \
 	  --group dev --extra postgres pyproject.toml -
 
 build/lock/bin/uv:
