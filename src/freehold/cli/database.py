@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from freehold.core.errors import APIError
 from freehold.core.settings import Settings
-from freehold.storage.address import DatabaseSetupError, database_url
+from freehold.storage.address import DatabaseSetupError
 from freehold.storage.database import Database
 from freehold.storage.open import open_database
 
@@ -27,7 +27,7 @@ def run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
 
 
 async def _run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    database = open_database(database_url(settings))
+    database = open_database(settings.database_address)
     try:
         return await work(database)
     finally:

@@ -10,7 +10,7 @@ from freehold.cli import database
 from freehold.cli.options import with_settings
 from freehold.core.settings import Loaded
 from freehold.storage import migrations
-from freehold.storage.address import DatabaseSetupError, database_url
+from freehold.storage.address import DatabaseSetupError
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ Example:
 @with_settings()
 def upgrade(loaded: Loaded) -> None:
     """Bring the database to the schema that this version needs."""
-    url = database_url(loaded.settings)
+    url = loaded.settings.database_address
     _explained(lambda: migrations.upgrade(url))
     click.echo(f"The database is at revision {_explained(lambda: migrations.current(url))}.")
 
@@ -49,7 +49,7 @@ Example:
 @with_settings()
 def current(loaded: Loaded) -> None:
     """Show the database's revision and the one that this version needs."""
-    url = database_url(loaded.settings)
+    url = loaded.settings.database_address
     found = _explained(lambda: migrations.current(url))
     wanted = migrations.head()
     click.echo(f"database  {found or 'empty'}\nneeded    {wanted}")

@@ -19,7 +19,7 @@ from freehold.core.settings import Loaded, Settings
 from freehold.engines.base import Chat, Done, EngineLoadError, Generation, Message, Sampling
 from freehold.engines.weights import WeightsStore
 from freehold.storage import migrations
-from freehold.storage.address import DatabaseSetupError, database_url
+from freehold.storage.address import DatabaseSetupError
 
 _ANSWER_S = 120
 
@@ -68,7 +68,7 @@ def _weights(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    url = database_url(settings)
+    url = settings.database_address
     try:
         found, wanted = migrations.current(url), migrations.head()
     except SQLAlchemyError as error:

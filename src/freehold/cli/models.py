@@ -150,8 +150,11 @@ def add(
 
 def _weights(loaded: Loaded, source: str) -> str:
     """Return the source as the file should have it, after fetching what it names."""
-    if ":" not in source and Path(source).expanduser().exists():
-        return str(Path(source).expanduser().absolute())
+    file = Path(source).expanduser()
+    if file.is_file():
+        return str(file.absolute())
+    if ":" not in source and ("/" in source or file.suffix == ".gguf"):
+        raise click.ClickException(f"There is no file {file.absolute()}.")
     fetch.weights(loaded.settings.state_dir, source, None)
     return source
 
