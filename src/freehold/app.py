@@ -56,7 +56,7 @@ class Server:
         figures = RateLimitFigures(database)
         self._loading: asyncio.Task[None] | None = None
         self._stopped = False
-        self.asgi: ASGIApp = API(
+        self.api = API(
             router=Router(resources),
             services=Services(
                 settings=settings,
@@ -69,6 +69,7 @@ class Server:
             metrics=Metrics(self.registry.statuses),
             ready=self.problems,
         )
+        self.asgi: ASGIApp = self.api
         if settings.cors_origins:
             self.asgi = CORSMiddleware(
                 self.asgi,

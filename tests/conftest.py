@@ -1,0 +1,32 @@
+"""Fixtures for all tests; the servers themselves are in ``servers.py``."""
+
+import contextlib
+
+import pytest
+import pytest_asyncio
+
+from servers import TINY_CONFIG, in_process, live
+
+
+@pytest_asyncio.fixture
+async def start(tmp_path):
+    """Return a function that starts servers with given settings; they stop with the test."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def begin(**settings):
+            return await stack.enter_async_context(in_process(tmp_path / "state", **settings))
+
+        yield begin
+
+
+@pytest_asyncio.fixture
+async def api(start):
+    """Return a server whose model echoes the last message."""
+    return await start()
+
+
+@pytest.fixture(scope="session")
+def live_server(tmp_path_factory):
+    """Return one live server on the tiny model, shared by all tests of the session."""
+    with live(tmp_path_factory.mktemp("live"), TINY_CONFIG) as server:
+        yield server
