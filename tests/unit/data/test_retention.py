@@ -1,0 +1,26 @@
+"""Retention is as OpenAI documents it per endpoint."""
+
+import pytest
+
+from freehold.core.ids import PREFIXES
+from freehold.data import document, retention
+
+
+def test_stored_chat_completions_are_kept_30_days():
+    assert retention.retention("chat_completion").seconds == 30 * 86_400
+
+
+def test_zero_retention_keeps_none_of_them():
+    assert retention.retention("chat_completion").zero_retention == "never"
+
+
+def test_every_row_is_of_a_kind_with_ids_and_a_documented_endpoint():
+    paths = {operation.path for operation in document.operations()}
+    for kind, row in retention.retentions().items():
+        assert kind in PREFIXES
+        assert row.endpoint.removeprefix("/v1") in paths
+
+
+def test_what_is_not_kept_has_no_row():
+    with pytest.raises(KeyError):
+        retention.retention("moderation")
