@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from blocks import PARSED, RUN, Block, blocks, check, run
+
+from docs.blocks import PARSED, RUN, Block, blocks, check, run
 
 ALL = blocks()
 TRIED = [block for block in ALL if not block.reason]

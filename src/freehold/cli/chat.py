@@ -27,7 +27,7 @@ Example:
 def chat(
     message: tuple[str, ...], model: str, system: str | None, key: str | None, base_url: str | None
 ) -> None:
-    """Talk to the running server.
+    """Talk to the running server in the terminal.
 
     With MESSAGE: one answer. Without: a conversation; Ctrl-C stops an answer, Ctrl-D ends.
     """

@@ -37,9 +37,10 @@ Example:
 @click.command(epilog=_EXAMPLE)
 @with_settings("host", "port")
 def doctor(loaded: Loaded) -> None:
-    """Check Python, weights, database, port, engine and sandbox, and say what to do.
+    """Check this installation and say what to do.
 
-    Ends with status 1 where something is wrong.
+    Looks at Python, weights, database, port, engine and sandbox, and ends with status 1 where
+    something is wrong.
     """
     results = [_report(name, check, loaded.settings) for name, check in _CHECKS.items()]
     sys.exit(0 if all(results) else 1)
