@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from freehold.core.errors import ServiceUnavailableError
 from freehold.storage import documents
 from freehold.storage.address import DatabaseSetupError
-from freehold.storage.work import Intake, Unit, deliver, forbid_ending_transactions, guard
+from freehold.storage.work import Intake, Unit, delivering, forbid_ending_transactions
 
 T = TypeVar("T")
 
@@ -67,8 +67,8 @@ class PostgresDatabase:
     def _work(self) -> None:
         while unit := self._intake.take():
             engine = self._snapshots if isinstance(unit.work, _Read) else self._engine
-            _run_until_settled(engine, unit)
-            deliver([unit])
+            with delivering([unit]):
+                _run_until_settled(engine, unit)
 
 
 class _Read:
@@ -97,13 +97,14 @@ def _run_until_settled(engine: Engine, unit: Unit) -> None:
 
 def _run_once(connection: Connection, unit: Unit) -> bool:
     """Run and commit the unit; say whether it is worth another try."""
-    guard(connection, on=True)
+    transaction = connection.begin()
     succeeded = unit.run(connection)
-    guard(connection, on=False)
+    if not (transaction.is_active or connection.closed):  # the unit tried to end it: undo all
+        connection.invalidate()
     if not succeeded:
         return _is_passing(unit.error)
     try:
-        connection.commit()
+        transaction.commit()
     except SQLAlchemyError as error:
         unit.error = error
         # Lost during the commit, its outcome is unknown: no second try.

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, MetaData, StaticPool, create_engine
 from freehold.core.errors import ServiceUnavailableError
 from freehold.storage import documents
 from freehold.storage.address import DatabaseSetupError
-from freehold.storage.work import Intake, Unit, deliver, forbid_ending_transactions, guard
+from freehold.storage.work import Intake, Unit, delivering, forbid_ending_transactions
 
 T = TypeVar("T")
 
@@ -77,7 +77,6 @@ class _Session:
         # SQLAlchemy believes itself in one endless transaction; the true ones are begun and ended
         # on the raw connection, which is several times cheaper.
         self.connection = self._engine.connect()
-        guard(self.connection, on=True)
         self._transaction = self.connection.begin()
 
     def run(self, unit: Unit) -> bool:
@@ -204,14 +203,14 @@ class SQLiteDatabase:
 
     def _write(self, writer: _Writer) -> None:
         while group := self._writes.take_all(_GROUP_LIMIT):
-            writer.run_group(group)
-            deliver(group)
+            with delivering(group):
+                writer.run_group(group)
         writer.close()
 
     def _read(self, reader: _Reader) -> None:
         while unit := self._reads.take():
-            reader.run_one(unit)
-            deliver([unit])
+            with delivering([unit]):
+                reader.run_one(unit)
         reader.close()
 
 

@@ -6,16 +6,16 @@ than a small insert.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, event
 
 T = TypeVar("T")
-_IN_UNIT = "freehold.in_unit"
+_here = local()  # whether this thread is running a unit
 
 
 class Unit:
@@ -32,12 +32,15 @@ class Unit:
 
     def run(self, connection: Connection) -> bool:
         """Run the function, keep its result or what it raised, and say whether it succeeded."""
+        _here.in_unit = True
         try:
             result = self.work(connection)
         except BaseException as error:  # noqa: BLE001 - it comes out at the caller's await
             self.error = error
             return False
-        if isinstance(result, CursorResult) and result.returns_rows:
+        finally:
+            _here.in_unit = False
+        if isinstance(result, CursorResult) and result.cursor is not None:
             result.close()
             self.error = TypeError("A unit of work returned unread rows: fetch them inside it.")
             return False
@@ -65,6 +68,17 @@ def deliver(units: list[Unit]) -> None:
         group = units if len(loops) == 1 else [unit for unit in units if unit.loop is loop]
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, group)
+
+
+@contextmanager
+def delivering(units: list[Unit]) -> Generator[None]:
+    """Deliver the units at the end; should running them break down, callers get that error."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - it comes out at the callers' await
+        for unit in units:
+            unit.error = unit.error or error
+    deliver(units)
 
 
 def _settle(units: Iterable[Unit]) -> None:
@@ -117,16 +131,11 @@ class Intake:
 
 
 def forbid_ending_transactions(engine: Engine) -> None:
-    """Make ``commit()`` and ``rollback()`` of a guarded connection an error: Database does both."""
+    """Make ``commit()`` and ``rollback()`` inside a unit an error: Database does both."""
 
-    def refuse(connection: Connection) -> None:
-        if connection.info.get(_IN_UNIT):
+    def refuse(_: Connection) -> None:
+        if getattr(_here, "in_unit", False):
             raise RuntimeError("A unit of work must not commit or roll back: return or raise.")
 
     event.listen(engine, "commit", refuse)
     event.listen(engine, "rollback", refuse)
-
-
-def guard(connection: Connection, *, on: bool) -> None:
-    """Say whether a unit of work has this connection in its hands."""
-    connection.info[_IN_UNIT] = on
