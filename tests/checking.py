@@ -2,13 +2,12 @@
 
 An answer may hold only what the description defines (overlays included), so that drift is seen.
 ``oneOf`` counts as ``anyOf``: the description's branches overlap. Where the description contradicts
-itself, ``AMENDMENTS`` says what is taken.
+itself, ``amendments.py`` says what is taken.
 """
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from amendments import AMENDMENTS
 from freehold.data import document
 from freehold.data.document import Operation, Schema
 
@@ -29,44 +29,6 @@ DONE = "[DONE]"
 EVENTS = {"createChatCompletion": "CreateChatCompletionStreamResponse"}
 
 _DROPPED = {"default", "deprecated", "discriminator", "format", "nullable", "title"}
-
-
-@dataclass(frozen=True, slots=True)
-class Amendment:
-    """A place where the description is wrong: ``keywords`` replace those at ``path``."""
-
-    schema: str
-    path: tuple[str, ...]
-    keywords: Mapping[str, Any]
-    reason: str
-
-
-AMENDMENTS = (
-    Amendment(
-        "ResponseFormatJsonSchema",
-        ("properties", "json_schema"),
-        {"required": ["name"]},
-        "it requires `type`, which it does not define",
-    ),
-    Amendment(
-        "CreateChatCompletionRequest",
-        ("properties", "logit_bias"),
-        {"additionalProperties": {"type": "number"}},
-        "integers by the schema, but the service takes a bias between them too",
-    ),
-    Amendment(
-        "RunObject",
-        ("properties", "instructions"),
-        {"nullable": True},
-        "a string by the schema, null in all examples",
-    ),
-    Amendment(
-        "UsageResponse",
-        ("properties", "next_page"),
-        {"nullable": True},
-        "a string by the schema, null on the last page in the examples",
-    ),
-)
 
 
 class MismatchError(AssertionError):

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from amendments import AMENDMENTS
 from checking import (
-    AMENDMENTS,
     JSON,
     CheckedClient,
     MismatchError,
@@ -226,6 +226,14 @@ def test_every_amendment_points_into_the_document():
         for step in amendment.path:
             node = node[step]
         assert node != node | dict(amendment.keywords), amendment.reason
+
+
+def test_an_amendment_is_what_counts():
+    operation = document.operation("listBatches")
+    page = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+    check_response(operation, 200, JSON, page)
+    with pytest.raises(MismatchError):
+        check_response(operation, 200, JSON, page | {"has_more": None})
 
 
 def answering(body: Any, status: int = 200, content_type: str = JSON) -> CheckedClient:

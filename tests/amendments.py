@@ -1,0 +1,60 @@
+"""Where the API description contradicts itself, and what is taken: data for ``checking.py``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.data import document
+
+_NULL = {"nullable": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A place where the description is wrong: ``keywords`` replace those at ``path``."""
+
+    schema: str
+    path: tuple[str, ...]
+    keywords: Mapping[str, Any]
+    reason: str
+
+
+def _lists() -> tuple[Amendment, ...]:
+    """An empty list has no first and no last."""
+    return tuple(
+        Amendment(name, ("properties", field), _NULL, "an empty list has none")
+        for name, schema in document.schemas().items()
+        for field in ("first_id", "last_id")
+        if field in schema.get("properties", {})
+    )
+
+
+def _batches() -> tuple[Amendment, ...]:
+    """What has not happened yet may be null: the examples have it so."""
+    batch = document.schema("Batch")
+    return tuple(
+        Amendment("Batch", ("properties", field), _NULL, "null in the examples")
+        for field, schema in batch["properties"].items()
+        if field not in batch["required"] and not schema.get("nullable")
+    )
+
+
+AMENDMENTS = (
+    *_lists(),
+    *_batches(),
+    Amendment(
+        "ResponseFormatJsonSchema",
+        ("properties", "json_schema"),
+        {"required": ["name"]},
+        "it requires `type`, which it does not define",
+    ),
+    Amendment(
+        "CreateChatCompletionRequest",
+        ("properties", "logit_bias"),
+        {"additionalProperties": {"type": "number"}},
+        "integers by the schema, but a bias between two of them is taken too",
+    ),
+    Amendment("RunObject", ("properties", "instructions"), _NULL, "null in all examples"),
+    Amendment("UsageResponse", ("properties", "next_page"), _NULL, "null on the last page"),
+    Amendment("CostsResult", (), {"required": ["object"]}, "`sessions` is required, not defined"),
+)
