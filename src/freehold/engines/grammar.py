@@ -26,7 +26,7 @@ _ANY_OBJECT: JSONSchema = {"type": "object"}
 _NO_ARGUMENTS: JSONSchema = {"type": "object", "properties": {}, "additionalProperties": False}
 _TEXT_RULE = r"TEXT: /(.|\n)*/ & ~/(.|\n)*<tool_call>(.|\n)*/"
 # The opener ends the free text at its first occurrence.
-_OPENING_RULES = 'OPENING[lazy]: ANYTHING "<tool_call>"\nANYTHING: /(.|\\n)*/'
+_OPENING_RULES = 'opening[lazy]: ANYTHING "<tool_call>"\nANYTHING: /(.|\\n)*/'
 
 
 def constraint(request: Generation) -> str | None:
@@ -43,6 +43,18 @@ def constraint(request: Generation) -> str | None:
     if chat is not None and _speaks_of_calls(chat):
         return f"{_HEADER}start: TEXT\n{_TEXT_RULE}\n"
     return None
+
+
+class GrammarWatch:
+    """Compares an answer with its grammar as it comes: an engine may drop what it can't compile."""
+
+    def __init__(self, grammar: str) -> None:
+        self._matcher = _matcher(grammar).deep_copy()
+
+    def follows(self, text: str) -> bool:
+        """Tell whether the answer, with this text added, still keeps to the grammar."""
+        letters = list(text.encode())
+        return self._matcher.try_consume_tokens(letters) == len(letters)
 
 
 def check_schema(schema: JSONSchema) -> str | None:
@@ -75,7 +87,7 @@ def _with_tools(chat: Chat, answer: str | None) -> str:
     elif answer is not None:
         rules = ["start: answer | calls", answer, calls, *rules]
     else:
-        rules = [f"start: TEXT | OPENING call{more}", _TEXT_RULE, _OPENING_RULES, *rules]
+        rules = [f"start: TEXT | opening call{more}", _TEXT_RULE, _OPENING_RULES, *rules]
     return "\n".join(rules) + "\n"
 
 
@@ -141,6 +153,11 @@ def _dump(schema: Mapping[str, Any]) -> str:
 @functools.cache
 def _byte_tokenizer() -> llguidance.LLTokenizer:
     return llguidance.LLTokenizer("byte")
+
+
+@functools.lru_cache(maxsize=128)
+def _matcher(grammar: str) -> llguidance.LLMatcher:
+    return llguidance.LLMatcher(_byte_tokenizer(), grammar, log_level=0)
 
 
 @functools.lru_cache(maxsize=512)

@@ -90,7 +90,7 @@ class Holder:
         if self._fault is not None and self._loading is None:
             return EngineStatus("failed", 0, 0, 0, 0, detail=self._fault)
         detail = "being loaded" if self._loading else "loaded when it is first asked for"
-        return EngineStatus("loading", 0, 0, 0, 0, detail=detail)
+        return EngineStatus("loading", 0, 0, 0, 0, detail=detail, queued=self.queued)
 
     async def close(self) -> None:
         """Turn away who waits and stop the engine."""

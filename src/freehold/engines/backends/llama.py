@@ -1,0 +1,338 @@
+"""The text engine on llama.cpp: a child process per model, its slots, its restarts."""
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+from freehold.core.errors import ServiceUnavailableError
+from freehold.engines.backends.llama_answer import Answer, lost, too_long
+from freehold.engines.backends.llama_channel import EngineLostError
+from freehold.engines.backends.llama_control import Control
+from freehold.engines.backends.llama_gguf import DamagedFileError, ModelFile, read_head
+from freehold.engines.backends.llama_process import ChildSettings, LlamaProcess
+from freehold.engines.backends.llama_slots import PORTION, Lease, Slots
+from freehold.engines.backends.llama_wire import EnginePrompt, request_fields, write_request
+from freehold.engines.base import (
+    Chat,
+    Done,
+    EngineConfig,
+    EngineLoadError,
+    EngineStatus,
+    Generation,
+    TextDelta,
+    TextEvent,
+)
+from freehold.engines.grammar import constraint
+from freehold.engines.template import Plain, PromptTemplate, TemplateFaultError
+from freehold.engines.toolcalls import ToolCallParser, merge
+
+_log = logging.getLogger(__name__)
+_SLOTS = 4
+_LARGEST_DEFAULT_CONTEXT = 8192
+# Larger batches read long prompts a little faster, but can't be stopped sooner.
+_BATCH = 256
+_FIRST_DELAY_S = 0.2
+_LONGEST_DELAY_S = 30.0
+_CALM_S = 30.0
+# A prompt has at most one token per byte, and those that mark its beginning.
+_MARKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A living child and the line in front of it."""
+
+    process: LlamaProcess
+    control: Control
+    slots: Slots
+
+
+class LlamaEngine:
+    """A GGUF model, loaded. A child that dies is replaced; what it was answering fails with 503."""
+
+    def __init__(self, child: ChildSettings, template: PromptTemplate, model: ModelFile) -> None:
+        self._child = child
+        self._template = template
+        self._start_token = model.start_token
+        self._fingerprint = _fingerprint(child)
+        self._running: _Running | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._restarts = 0
+        self._delay_s = _FIRST_DELAY_S
+        self._detail: str | None = None
+        self._plain: dict[str, list[int]] = {}
+
+    @classmethod
+    async def load(cls, config: EngineConfig) -> Self:
+        """Return the engine with its child running. Raises ``EngineLoadError``."""
+        if config.weights is None:
+            raise EngineLoadError(
+                f"The model {config.model} has no weights: name a GGUF file as `weights`."
+            )
+        model = await asyncio.to_thread(_head, config.weights)
+        engine = cls(
+            _child_settings(config, config.weights, model), _template(config, model), model
+        )
+        engine._running = await engine._start()
+        engine._watching = asyncio.create_task(engine._watch())
+        return engine
+
+    @property
+    def window(self) -> int:
+        return self._child.context
+
+    @property
+    def slots(self) -> int:
+        return self._child.slots
+
+    async def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
+        """Yield events in groups, the last one being ``Done``; see ``TextEngine``."""
+        grammar = constraint(request)
+        running = self._require()
+        try:
+            prompt = await self._prompt(running, request.prompt)
+            if request.sampling.max_tokens == 0:
+                yield [await self._nothing(running, prompt)]
+                return
+            lease = await self._enter(running, request, prompt)
+        except EngineLostError as error:
+            raise lost() from error
+        body = write_request(request_fields(prompt, request.sampling, grammar))
+        answer = Answer(
+            running.slots,
+            lease,
+            request,
+            grammar,
+            window=self.window,
+            fingerprint=self._fingerprint,
+        )
+        parser = ToolCallParser() if _may_call(request) else None
+        try:
+            answer.start(body)
+            while (events := await answer.next()) is not None:
+                group = events if parser is None else _parsed(parser, events)
+                if group:
+                    yield group
+        finally:
+            answer.release()
+
+    async def count_tokens(self, prompt: Chat | str) -> int:
+        """Return the number of tokens that the prompt takes, template included."""
+        running = self._require()
+        try:
+            read = await self._prompt(running, prompt)
+            return len(await running.control.tokenize_prompt(read))
+        except EngineLostError as error:
+            raise lost() from error
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Return native token ids of plain text."""
+        try:
+            return await self._require().control.tokenize(text)
+        except EngineLostError as error:
+            raise lost() from error
+
+    async def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of native token ids."""
+        try:
+            return await self._require().control.detokenize(tokens)
+        except EngineLostError as error:
+            raise lost() from error
+
+    def status(self) -> EngineStatus:
+        running = self._running
+        return EngineStatus(
+            state="ready" if running else "restarting",
+            slots=self.slots,
+            busy=running.slots.busy if running else 0,
+            restarts=self._restarts,
+            window=self.window,
+            resident_bytes=running.process.resident_bytes() if running else None,
+            detail=self._detail,
+        )
+
+    async def close(self) -> None:
+        """End the child; answers that still run fail."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+            self._watching = None
+        if self._running is not None:
+            running, self._running = self._running, None
+            await self._end(running)
+
+    def _require(self) -> _Running:
+        if self._running is None:
+            raise ServiceUnavailableError(
+                "The engine is restarting. Please try again in a moment.",
+                retry_after=max(1.0, self._delay_s),
+            )
+        return self._running
+
+    async def _prompt(self, running: _Running, prompt: Chat | str | Sequence[int]) -> EnginePrompt:
+        """Return the prompt as the engine takes it: text, or pieces of text and token ids."""
+        if not isinstance(prompt, Chat):
+            return [self._start_token] if not prompt and self._start_token is not None else prompt
+        pieces: list[str | int] = []
+        for piece in self._template.render(prompt):
+            if isinstance(piece, Plain):
+                pieces += await self._plain_tokens(running, piece.text)
+            else:
+                pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 and isinstance(pieces[0], str) else pieces
+
+    async def _plain_tokens(self, running: _Running, text: str) -> list[int]:
+        """Return the tokens of a control token's name taken as ordinary text."""
+        if text not in self._plain:
+            self._plain[text] = await running.control.tokenize(text)
+        return self._plain[text]
+
+    async def _enter(self, running: _Running, request: Generation, prompt: EnginePrompt) -> Lease:
+        """Wait for a slot, then for room for the prompt and the first part of the answer."""
+        answer = min(PORTION, request.sampling.max_tokens or PORTION)
+        channel = await running.slots.channel()
+        need = _most_tokens(prompt)
+        if need + answer > running.slots.free_tokens:
+            try:
+                need = await self._count(running, prompt, request.prompt)
+            except BaseException:
+                running.slots.idle(channel)
+                raise
+        return await running.slots.room(channel, need + answer)
+
+    async def _count(
+        self, running: _Running, prompt: EnginePrompt, given: Chat | str | Sequence[int]
+    ) -> int:
+        """Return the prompt's true size. Raises ``BadRequestError`` where it leaves no room."""
+        tokens = len(await running.control.tokenize_prompt(prompt))
+        if tokens >= self.window:
+            raise too_long(tokens, self.window, chat=isinstance(given, Chat))
+        return tokens
+
+    async def _nothing(self, running: _Running, prompt: EnginePrompt) -> Done:
+        """Answer with no token at all, as a caller asked who wants none."""
+        tokens = len(await running.control.tokenize_prompt(prompt))
+        return Done("length", tokens, 0, fingerprint=self._fingerprint)
+
+    async def _start(self) -> _Running:
+        slots = Slots(self._child.context)
+        process = await LlamaProcess.start(self._child, slots.idle)
+        return _Running(process, Control(process.control), slots)
+
+    async def _watch(self) -> None:
+        """Replace a child that has ended, with growing pauses while that keeps happening."""
+        loop = asyncio.get_running_loop()
+        while self._running is not None:
+            started = loop.time()
+            ending = await self._running.process.wait()
+            _log.warning("The engine of %s %s.", self._child.weights.name, ending)
+            ended, self._running = self._running, None
+            self._detail = f"The engine {ending}."
+            await self._end(ended)
+            if loop.time() - started > _CALM_S:
+                self._delay_s = _FIRST_DELAY_S
+            self._running = await self._restart()
+
+    async def _restart(self) -> _Running:
+        while True:
+            await asyncio.sleep(self._delay_s)
+            self._delay_s = min(self._delay_s * 2, _LONGEST_DELAY_S)
+            try:
+                running = await self._start()
+            except (EngineLoadError, OSError) as error:
+                self._detail = str(error)
+                _log.warning("The engine can't be restarted: %s", error)
+                continue
+            self._restarts += 1
+            self._detail = None
+            return running
+
+    async def _end(self, running: _Running) -> None:
+        running.slots.fail()
+        await running.control.close()
+        await running.process.close()
+
+
+def _head(weights: Path) -> ModelFile:
+    try:
+        return read_head(weights)
+    except FileNotFoundError as error:
+        raise EngineLoadError(
+            f"There is no file {weights}. Fetch the weights with `freehold models pull`."
+        ) from error
+    except (OSError, DamagedFileError) as error:
+        raise EngineLoadError(
+            f"The weights {weights} can't be read: {error}. "
+            "Check the file, or fetch it again with `freehold models pull`."
+        ) from error
+
+
+def _child_settings(config: EngineConfig, weights: Path, model: ModelFile) -> ChildSettings:
+    wanted = config.context or _LARGEST_DEFAULT_CONTEXT
+    options = {"n_batch": _BATCH, "n_ubatch": _BATCH, **config.options}
+    options.pop("template_variables", None)
+    return ChildSettings(
+        weights=weights,
+        context=min(wanted, model.trained_context),
+        slots=config.slots or _SLOTS,
+        threads=config.threads or max(1, (os.cpu_count() or 2) - 1),
+        runtime_dir=config.runtime_dir,
+        options=options,
+    )
+
+
+def _template(config: EngineConfig, model: ModelFile) -> PromptTemplate:
+    source = config.template or model.template
+    if source is None:
+        raise EngineLoadError(
+            f"The weights of {config.model} have no chat template: name a Jinja file as `template`."
+        )
+    try:
+        return PromptTemplate(
+            source,
+            bos_token=model.bos_token,
+            eos_token=model.eos_token,
+            control_tokens=model.control_tokens,
+            system_prompt=config.system_prompt,
+            variables=config.options.get("template_variables"),
+        )
+    except TemplateFaultError as error:
+        raise EngineLoadError(f"{config.model}: {error}") from error
+
+
+def _fingerprint(child: ChildSettings) -> str:
+    """Name what the same seed needs to give the same text: the library and the weights."""
+    size = child.weights.stat().st_size
+    facts = f"{version('xllamacpp')} {child.weights.name} {size} {child.threads}"
+    return f"fp_{hashlib.sha256(facts.encode()).hexdigest()[:10]}"
+
+
+def _most_tokens(prompt: EnginePrompt) -> int:
+    """Return a bound of the prompt's tokens that costs nothing to find."""
+    if isinstance(prompt, str):
+        return len(prompt.encode()) + _MARKS
+    pieces = (len(piece.encode()) if isinstance(piece, str) else 1 for piece in prompt)
+    return sum(pieces) + _MARKS
+
+
+def _may_call(request: Generation) -> bool:
+    return isinstance(request.prompt, Chat) and bool(request.prompt.tools)
+
+
+def _parsed(parser: ToolCallParser, events: Sequence[TextEvent]) -> list[TextEvent]:
+    """Turn a group of plain events into one with calls."""
+    group: list[TextEvent] = []
+    for event in events:
+        if isinstance(event, Done):
+            group += parser.finish(event)
+        elif isinstance(event, TextDelta):
+            group += parser.feed(event)
+    return merge(group)

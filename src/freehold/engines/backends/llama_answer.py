@@ -1,0 +1,129 @@
+"""One answer of llama.cpp: its lines, turned into events and errors."""
+
+import logging
+from typing import NoReturn
+
+from freehold.core.errors import (
+    APIError,
+    BadRequestError,
+    InternalServerError,
+    ServiceUnavailableError,
+)
+from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
+from freehold.engines.backends.llama_slots import Lease, Slots
+from freehold.engines.backends.llama_wire import Fault, Line, Usage, read_line, text_delta
+from freehold.engines.base import Chat, Done, FinishReason, Generation, TextEvent
+from freehold.engines.grammar import GrammarWatch
+
+_log = logging.getLogger(__name__)
+_TOO_LONG = "exceed_context_size_error"
+_POOL_FULL = "Context size has been exceeded"
+
+
+class Answer:
+    """Reads one answer from the slot that its lease holds."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        lease: Lease,
+        request: Generation,
+        grammar: str | None,
+        *,
+        window: int,
+        fingerprint: str,
+    ) -> None:
+        self._slots = slots
+        self._lease = lease
+        self._of_chat = isinstance(request.prompt, Chat)
+        self._most = request.sampling.max_tokens or window
+        self._alternatives = request.sampling.logprobs
+        self._watch = None if grammar is None else GrammarWatch(grammar)
+        self._window = window
+        self._fingerprint = fingerprint
+
+    def start(self, body: bytes) -> None:
+        """Send the request."""
+        try:
+            self._lease.channel.start(body)
+        except EngineLostError as error:
+            raise lost() from error
+
+    async def next(self) -> list[TextEvent] | None:
+        """Return the events that have become ready, perhaps none; None after the last."""
+        try:
+            lines = await self._lease.channel.lines()
+        except EngineLostError as error:
+            raise lost() from error
+        except EvictedError as error:
+            raise _evicted() from error
+        if lines is None:
+            return None
+        events: list[TextEvent] = []
+        for line in lines:
+            self._take(read_line(line), events)
+        self._slots.grow(self._lease, len(events))
+        return events
+
+    def release(self) -> None:
+        """Let go of the slot, ending what the engine still does for this answer."""
+        self._lease.channel.release()
+
+    def _take(self, line: Line, events: list[TextEvent]) -> None:
+        if line.error is not None:
+            self._refuse(line.error)
+        if line.prompt_progress is not None:
+            self._slots.knows_prompt(self._lease, line.prompt_progress.total, self._most)
+        for choice in line.choices:
+            if delta := text_delta(choice, self._alternatives):
+                if self._watch is not None and not self._watch.follows(delta.text):
+                    raise _failed("its answer left the grammar")
+                events.append(delta)
+            if choice.finish_reason is not None and line.usage is not None:
+                events.append(self._done(choice.finish_reason, line.usage))
+
+    def _done(self, reason: FinishReason, usage: Usage) -> Done:
+        cached = usage.prompt_tokens_details.cached_tokens
+        return Done(reason, usage.prompt_tokens, usage.completion_tokens, cached, self._fingerprint)
+
+    def _refuse(self, fault: Fault) -> NoReturn:
+        if fault.type == _TOO_LONG:
+            raise too_long(fault.n_prompt_tokens, self._window, chat=self._of_chat)
+        if _POOL_FULL in fault.message:
+            raise _evicted()
+        if 400 <= fault.code < 500:
+            param = "messages" if self._of_chat else "prompt"
+            raise BadRequestError(f"The engine refused the request: {fault.message}", param=param)
+        raise _failed(fault.message)
+
+
+def too_long(tokens: int, window: int, *, chat: bool) -> BadRequestError:
+    """Return the error for a prompt that does not fit the window, in OpenAI's words."""
+    what = "your messages resulted in" if chat else "your prompt has"
+    ending = "messages" if chat else "prompt"
+    return BadRequestError(
+        f"This model's maximum context length is {window} tokens. However, {what} "
+        f"{tokens} tokens. Please reduce the length of the {ending}.",
+        param=ending,
+        code="context_length_exceeded",
+    )
+
+
+def lost() -> APIError:
+    """Return the error for a request whose engine has died."""
+    return ServiceUnavailableError(
+        "The engine stopped while answering. Please try again.", retry_after=1
+    )
+
+
+def _failed(reason: str) -> APIError:
+    _log.error("llama.cpp failed: %s", reason)
+    return InternalServerError("The engine failed while answering. Please try again.")
+
+
+def _evicted() -> APIError:
+    return ServiceUnavailableError(
+        "The model's memory is full with answers that began earlier. Please try again.",
+        code="server_overloaded",
+        retry_after=5,
+    )

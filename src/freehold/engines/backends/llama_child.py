@@ -1,0 +1,130 @@
+"""The program of the child process: llama.cpp, and one thread per slot that talks to the parent.
+
+Started by ``llama_process`` with its settings as JSON in the only argument. On a slot's socket the
+parent writes a request as one line of JSON; the answer is the engine's own JSON, one line per
+token or so, then an empty line. An empty line from the parent means: stop. The first empty line
+of each slot says that the model is loaded.
+
+The process lives as long as the life line: a pipe whose other end only the parent holds.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+# Before the library loads: threads that spin while they wait starve each other on few cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import xllamacpp  # pyright: ignore[reportMissingTypeStubs] - it has none
+
+_READ_SIZE = 1 << 16
+_library: Any = xllamacpp
+
+
+class Server(Protocol):
+    """The part of the library's server that is used here."""
+
+    def handle_completions(self, request: bytes, on_data: Callable[[bytes], bool]) -> None:
+        """Answer in pieces; stops when ``on_data`` returns True."""
+        ...
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    _die_with_parent(settings["life_line"])
+    try:
+        server: Server = _library.Server(_parameters(settings))
+    except (RuntimeError, TypeError, ValueError) as error:
+        sys.stderr.write(f"E {error}\n")
+        sys.stderr.flush()
+        os._exit(3)
+    slots = [socket.socket(fileno=fd) for fd in settings["slots"]]
+    for slot in slots:
+        threading.Thread(target=_serve, args=(server, slot), daemon=True).start()
+    os.read(settings["life_line"], 1)
+    os._exit(0)
+
+
+def _die_with_parent(life_line: int) -> None:
+    """Have the kernel end this process when the parent is gone, even while the library loads."""
+    fcntl.fcntl(life_line, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(life_line, fcntl.F_GETFL)
+    fcntl.fcntl(life_line, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
+def _parameters(settings: dict[str, Any]) -> Any:
+    parameters = _library.CommonParams()
+    parameters.model.path = settings["weights"]
+    parameters.model_alias = {"m"}
+    parameters.hostnames = [settings["control"]]
+    parameters.n_parallel = len(settings["slots"])
+    parameters.n_ctx = settings["context"]
+    parameters.kv_unified = True
+    parameters.cache_ram_mib = 0
+    parameters.cache_idle_slots = False
+    parameters.cpuparams.n_threads = settings["threads"]
+    parameters.cpuparams_batch.n_threads = settings["threads"]
+    parameters.n_threads_http = 2
+    parameters.endpoint_slots = True
+    parameters.ui = False
+    parameters.warmup = False
+    parameters.special = False
+    parameters.verbosity = 1
+    for name, value in settings["options"].items():
+        if not hasattr(parameters, name):
+            raise ValueError(f"llama.cpp has no option {name}")
+        setattr(parameters, name, value)
+    return parameters
+
+
+def _serve(server: Server, slot: socket.socket) -> None:
+    """Answer one request after another until the parent closes the socket."""
+    slot.sendall(b"\n")
+    while request := _read_request(slot):
+        line, stopped = request
+        if not stopped:
+            _answer(server, slot, line)
+        slot.sendall(b"\n")
+
+
+def _read_request(slot: socket.socket) -> tuple[bytes, bool] | None:
+    """Return the next request and whether it has been stopped already; None at the end."""
+    buffer = b""
+    while True:
+        data = slot.recv(_READ_SIZE)
+        if not data:
+            return None
+        # Empty lines in front stopped answers that had ended by themselves.
+        buffer = (buffer + data).lstrip(b"\n")
+        line, end, rest = buffer.partition(b"\n")
+        if end:
+            return line, bool(rest)
+
+
+def _answer(server: Server, slot: socket.socket, request: bytes) -> None:
+    def on_data(data: bytes) -> bool:
+        slot.sendall(data + b"\n")
+        return _stop_wanted(slot)
+
+    try:
+        server.handle_completions(request, on_data)
+    except (RuntimeError, ValueError) as error:
+        fault = {"error": {"code": 500, "message": str(error), "type": "server_error"}}
+        slot.sendall(json.dumps(fault).encode() + b"\n")
+
+
+def _stop_wanted(slot: socket.socket) -> bool:
+    try:
+        slot.recv(1, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""llama.cpp's HTTP endpoints on its private Unix socket: tokens and text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from freehold.engines.backends.llama_channel import EngineLostError
+from freehold.engines.backends.llama_wire import EnginePrompt
+
+_TIMEOUT_S = 60.0
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[int]
+
+
+class _Content(msgspec.Struct):
+    content: str
+
+
+class Control:
+    """A client of one child. Every call raises ``EngineLostError`` when that is gone."""
+
+    def __init__(self, socket: Path) -> None:
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                uds=str(socket),
+                limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
+            ),
+            base_url="http://engine",
+            timeout=_TIMEOUT_S,
+        )
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Return the tokens of text in which nothing is a control token."""
+        body = {"content": text, "add_special": False, "parse_special": False}
+        return msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens
+
+    async def tokenize_prompt(self, prompt: EnginePrompt) -> list[int]:
+        """Return the tokens of a prompt exactly as a request with it would be read."""
+        body = {"content": prompt, "add_special": True, "parse_special": True}
+        return msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens
+
+    async def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens."""
+        body = {"tokens": list(tokens)}
+        return msgspec.json.decode(await self._post("/detokenize", body), type=_Content).content
+
+    async def slots(self) -> list[dict[str, Any]]:
+        """Return what the engine says about its slots."""
+        answer = await self._http.get("/slots")
+        answer.raise_for_status()
+        return answer.json()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _post(self, path: str, body: dict[str, Any]) -> bytes:
+        try:
+            answer = await self._http.post(path, content=msgspec.json.encode(body))
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise EngineLostError from error
+        return answer.content
