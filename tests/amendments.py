@@ -25,7 +25,7 @@ def _lists() -> tuple[Amendment, ...]:
         Amendment(name, ("properties", field), _NULL, "an empty list has none")
         for name, schema in document.schemas().items()
         for field in ("first_id", "last_id")
-        if field in schema.get("properties", {})
+        if not schema.get("properties", {}).get(field, _NULL).get("nullable")
     )
 
 

@@ -134,7 +134,7 @@ def key_no_match(param: str, key: str, pattern: str) -> BadRequestError:
     return BadRequestError(
         f"Invalid property name in '{param}': '{key}' does not match pattern. "
         f"Expected a string that matches the pattern '{pattern}'.",
-        param=f"{param}.{key}",
+        param=param,
         code="invalid_value",
     )
 
