@@ -85,7 +85,7 @@ def _database(settings: Settings) -> str:
 def _port(settings: Settings) -> str:
     url = local_url(settings.host, settings.port)
     with suppress(httpx.HTTPError):
-        answer = httpx.get(f"{url}/health", timeout=5)
+        answer = httpx.get(f"{url}/health", timeout=2)
         if "x-request-id" in answer.headers or answer.text.strip() == '{"status":"ok"}':
             return f"our server answers at {url}"
         raise Problem(f"Another program answers at {url}: stop it or choose another port.")
