@@ -37,7 +37,11 @@ def ask(server, key=None):
     return httpx.post(
         f"{server.base_url}/chat/completions",
         headers={"Authorization": f"Bearer {key or server.key}"},
-        json={"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]},
+        json={
+            "model": "gpt-4o",
+            "max_tokens": 1,
+            "messages": [{"role": "user", "content": "Hello!"}],
+        },
         timeout=60,
     )
 
