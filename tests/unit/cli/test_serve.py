@@ -141,6 +141,17 @@ def test_keys_made_and_revoked_beside_a_running_server_count(tmp_path):
         assert ask(server).status_code == 200
 
 
+def test_a_command_beside_a_running_server_leaves_it_the_log_that_it_writes_to(tmp_path):
+    # A command that takes itself for the database's last user removes SQLite's write-ahead log:
+    # what the server writes after that is lost.
+    with live(tmp_path, TINY_CONFIG) as server:
+        log = server.state_dir / "freehold.db-wal"
+        before = log.stat().st_ino
+        assert freehold("keys", "create", "--state-dir", str(server.state_dir)).returncode == 0
+        assert log.exists()
+        assert log.stat().st_ino == before
+
+
 def test_chat_asks_the_running_server(live_server):
     result = freehold(
         "chat", "Hello!", FREEHOLD_BASE_URL=live_server.base_url, FREEHOLD_API_KEY=live_server.key
