@@ -57,7 +57,7 @@ async def test_units_that_deadlock_both_succeed(database: Database) -> None:
         database.write(increment_in_order(1, 2)), database.write(increment_in_order(2, 1))
     )
 
-    assert len(attempts) == 3  # one of them ran again
+    assert len(attempts) >= 3  # one of them ran again
     assert await counts_in(database) == [2, 2]
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -133,3 +135,27 @@ async def test_commits_reach_the_disk(database: Database) -> None:
 
     full = 2
     assert await database.write(settings) == (full, "wal")
+
+
+async def test_another_process_that_leaves_does_not_take_the_log_with_it(
+    database: Database, path: Path
+) -> None:
+    """SQLite deletes the log when the last user leaves: our locks must show that we stay."""
+    await database.write(run("INSERT INTO names VALUES ('before')"))
+    assert names_seen_by_another_process(path) == {"before"}
+
+    await database.write(run("INSERT INTO names VALUES ('after')"))
+
+    assert names_seen_by_another_process(path) == {"before", "after"}
+    assert await names_in(database) == {"before", "after"}
+
+
+def names_seen_by_another_process(path: Path) -> set[str]:
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+        "print(*(name for (name,) in c.execute('SELECT name FROM names'))); c.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())

@@ -119,8 +119,25 @@ def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear reader, this is not a database. " * 50)
 
-    with pytest.raises(DatabaseSetupError, match="not an SQLite database"):
+    with pytest.raises(DatabaseSetupError, match=r"letter\.txt cannot be read"):
         migrations.upgrade(f"sqlite:///{path}")
+
+
+def test_path_that_cannot_be_a_file_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    for path in (tmp_path, tmp_path / "file" / "freehold.db"):
+        with pytest.raises(DatabaseSetupError, match="cannot be"):
+            open_database(f"sqlite:///{path}")
+
+
+def test_server_that_is_away_is_a_clear_error_without_its_password() -> None:
+    url = "postgresql://freehold:topsecret@/nothing?host=/nonexistent"
+
+    for use in (migrations.check, migrations.upgrade, open_database):
+        with pytest.raises(DatabaseSetupError, match="cannot be reached") as caught:
+            use(url)
+        assert "topsecret" not in str(caught.value)
 
 
 async def test_sqlite_is_upgraded_when_opened(tmp_path: Path) -> None:

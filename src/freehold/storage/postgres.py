@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib.util
+import random
+import time
 from collections.abc import Callable
 from threading import Thread
 from typing import Any, TypeVar
@@ -83,7 +85,7 @@ class _Read:
 
 def _run_until_settled(engine: Engine, unit: Unit) -> None:
     """Run the unit, again while the server asks for it; afterwards it holds result or error."""
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         unit.error = None
         try:
             connection = engine.connect()
@@ -93,6 +95,8 @@ def _run_until_settled(engine: Engine, unit: Unit) -> None:
         with connection:
             if not _run_once(connection, unit):
                 return
+        # At once it would meet the same rival again; each must wait for a different while.
+        time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads load, no secret
 
 
 def _run_once(connection: Connection, unit: Unit) -> bool:

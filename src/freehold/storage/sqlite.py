@@ -8,8 +8,9 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine, MetaData, StaticPool, create_engine
@@ -22,6 +23,7 @@ from freehold.storage.work import Intake, Unit, delivering, forbid_ending_transa
 T = TypeVar("T")
 
 _LOCK_WAIT_S = 30
+_creating = Lock()  # until a new file is closed, no other thread may open it
 _GROUP_LIMIT = 256  # bounds what one commit holds back
 
 
@@ -31,23 +33,44 @@ def connect(path: Path | None) -> sqlite3.Connection:
     A new file is readable by its owner only. None opens a database in memory.
     """
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _create_private(path)
     raw = sqlite3.connect(
         path or ":memory:", isolation_level=None, timeout=_LOCK_WAIT_S, check_same_thread=False
     )
     raw.execute("PRAGMA foreign_keys = ON")
     if path is not None:
-        (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raw.close()
-            raise DatabaseSetupError(
-                f"{path}: SQLite cannot keep its write-ahead log there (a network drive?). "
-                "Put the state folder on a local disk, or use PostgreSQL."
-            )
-        raw.execute("PRAGMA synchronous = FULL")
-        raw.execute("PRAGMA journal_size_limit = 67108864")
+        _make_durable(raw, path)
     return raw
+
+
+def _create_private(path: Path) -> None:
+    """Create the file if it is not there; never touch one that is.
+
+    Closing any descriptor of a file drops every lock this process has on it. SQLite in another
+    process would then take itself for the last user and delete the log that we still write to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _creating, suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise DatabaseSetupError(f"{path} cannot be opened: {error.strerror}.") from error
+
+
+def _make_durable(raw: sqlite3.Connection, path: Path) -> None:
+    try:
+        (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
+    except sqlite3.DatabaseError as error:
+        raw.close()
+        raise DatabaseSetupError(f"{path} cannot be used: {error}.") from error
+    if mode != "wal":
+        raw.close()
+        raise DatabaseSetupError(
+            f"{path}: SQLite cannot keep its write-ahead log there (a network drive?). "
+            "Put the state folder on a local disk, or use PostgreSQL."
+        )
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("PRAGMA journal_size_limit = 67108864")
 
 
 def create_sqlite_engine(raw: sqlite3.Connection) -> Engine:

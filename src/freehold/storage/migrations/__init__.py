@@ -9,6 +9,7 @@ from contextlib import closing
 from importlib.resources import files
 
 from sqlalchemy import URL, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from freehold.storage.address import DatabaseSetupError, is_sqlite, parse, sqlite_path
 from freehold.storage.postgres import create_postgres_engine
@@ -59,15 +60,13 @@ def _current_sqlite(address: URL) -> str | None:
     path = sqlite_path(address)
     if path is None or not path.exists():
         return None
-    with closing(sqlite3.connect(path, timeout=30)) as connection:
-        try:
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
-                return None
-            raise
-        except sqlite3.DatabaseError as error:
-            raise DatabaseSetupError(f"{path} is not an SQLite database.") from error
+    except sqlite3.DatabaseError as error:
+        if "no such table" in str(error):
+            return None
+        raise DatabaseSetupError(f"{path} cannot be read as a database: {error}.") from error
     return row[0] if row else None
 
 
@@ -78,5 +77,9 @@ def _current_postgres(address: URL) -> str | None:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except OperationalError as error:
+        raise DatabaseSetupError(
+            f"The database at {address!r} cannot be reached: {error.orig}"
+        ) from error
     finally:
         engine.dispose()
