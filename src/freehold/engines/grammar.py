@@ -22,6 +22,9 @@ _HEADER = "%llguidance {}\n"
 _COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 # What a tool's loose schema asks for and the compiler lacks is left to the caller's own check.
 _LOOSE = _COMPACT | {"lenient": True, "coerce_one_of": True}
+# Weak models, once calling, tend to go on for ever: a forced call is one call, and of its own will
+# a model makes at most this many in a turn.
+_MOST_CALLS = 16
 _ANY_OBJECT: JSONSchema = {"type": "object"}
 _NO_ARGUMENTS: JSONSchema = {"type": "object", "properties": {}, "additionalProperties": False}
 _TEXT_RULE = r"TEXT: /(.|\n)*/ & ~/(.|\n)*<tool_call>(.|\n)*/"
@@ -79,10 +82,12 @@ def _answer_rule(schema: JSONSchema) -> str:
 
 def _with_tools(chat: Chat, answer: str | None) -> str:
     tools = [tool for tool in chat.tools if chat.tool_choice in ("auto", "required", tool.name)]
-    more = f' ("\\n{CALL_OPENER}" call)*' if chat.parallel_tool_calls else ""
+    forced = chat.tool_choice != "auto"
+    alone = forced or not chat.parallel_tool_calls
+    more = "" if alone else f' ("\\n{CALL_OPENER}" call){{0,{_MOST_CALLS - 1}}}'
     calls = f'calls: "{CALL_OPENER}" call{more}'
     rules = [*_call_rules(tools)]
-    if chat.tool_choice != "auto":
+    if forced:
         rules = ["start: calls", calls, *rules]
     elif answer is not None:
         rules = ["start: answer | calls", answer, calls, *rules]

@@ -106,7 +106,8 @@ class Slots:
     def _make_room(self, lease: Lease) -> bool:
         """See to room for one more portion; False where the lease itself has to go."""
         staying = [other for other in self._leases.values() if not other.evicted]
-        if self._capacity - sum(other.reserved for other in staying) >= PORTION:
+        needed = min(PORTION, self._capacity - lease.reserved)
+        if self._capacity - sum(other.reserved for other in staying) >= needed:
             return True
         youngest = staying[-1]
         youngest.evicted = True
