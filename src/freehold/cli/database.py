@@ -1,7 +1,8 @@
 """Use the database from a command, also while a server uses it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -18,12 +19,8 @@ T = TypeVar("T")
 
 def run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Return what ``work`` returns; what goes wrong ends the command with one line."""
-    try:
+    with explained():
         return asyncio.run(_run(settings, work))
-    except (APIError, DatabaseSetupError) as error:
-        raise click.ClickException(str(error)) from None
-    except SQLAlchemyError as error:
-        raise click.ClickException(reason(error)) from None
 
 
 async def _run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -34,7 +31,21 @@ async def _run(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> 
         await database.close()
 
 
-def reason(error: SQLAlchemyError) -> str:
+@contextmanager
+def explained() -> Generator[None]:
+    """End the command with one line where the database can't be used, or refuses."""
+    try:
+        yield
+    except (APIError, DatabaseSetupError, SQLAlchemyError) as error:
+        raise click.ClickException(reason(error)) from None
+
+
+def reason(error: APIError | DatabaseSetupError | SQLAlchemyError) -> str:
     """Return why the database can't be used, in one line."""
-    first = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return f"The database can't be used: {first}"
+    if isinstance(error, SQLAlchemyError):
+        return _one_line(f"The database can't be used: {getattr(error, 'orig', None) or error}")
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

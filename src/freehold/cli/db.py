@@ -1,18 +1,11 @@
 """``freehold db``: the database's schema."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from freehold.cli import database
 from freehold.cli.options import with_settings
 from freehold.core.settings import Loaded
 from freehold.storage import migrations
-from freehold.storage.address import DatabaseSetupError
-
-T = TypeVar("T")
 
 
 @click.group()
@@ -35,8 +28,9 @@ Example:
 def upgrade(loaded: Loaded) -> None:
     """Bring the database to the schema that this version needs."""
     url = loaded.settings.database_address
-    _explained(lambda: migrations.upgrade(url))
-    click.echo(f"The database is at revision {_explained(lambda: migrations.current(url))}.")
+    with database.explained():
+        migrations.upgrade(url)
+        click.echo(f"The database is at revision {migrations.current(url)}.")
 
 
 _CURRENT = """\b
@@ -50,17 +44,9 @@ Example:
 def current(loaded: Loaded) -> None:
     """Show the database's revision and the one that this version needs."""
     url = loaded.settings.database_address
-    found = _explained(lambda: migrations.current(url))
+    with database.explained():
+        found = migrations.current(url)
     wanted = migrations.head()
     click.echo(f"database  {found or 'empty'}\nneeded    {wanted}")
     if found != wanted:
         raise click.ClickException("Run `freehold db upgrade`.")
-
-
-def _explained(work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except DatabaseSetupError as error:
-        raise click.ClickException(str(error)) from None
-    except SQLAlchemyError as error:
-        raise click.ClickException(database.reason(error)) from None

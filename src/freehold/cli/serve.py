@@ -4,7 +4,6 @@ import socket
 
 import click
 import uvloop
-from sqlalchemy.exc import SQLAlchemyError
 
 from freehold import app
 from freehold.cli import bindings, database, listener, notice
@@ -12,7 +11,6 @@ from freehold.cli.address import local_url
 from freehold.cli.options import with_settings
 from freehold.core.settings import Loaded, Settings
 from freehold.engines.base import EngineLoadError
-from freehold.storage.address import DatabaseSetupError
 
 _EXAMPLE = """\b
 Example:
@@ -31,12 +29,10 @@ def serve(loaded: Loaded) -> None:
     settings = loaded.settings
     try:
         bindings.require_default_weights(settings)
-        with listener.bind(settings.host, settings.port) as sock:
+        with listener.bind(settings.host, settings.port) as sock, database.explained():
             uvloop.run(_run(settings, sock))
-    except (EngineLoadError, DatabaseSetupError, listener.ListenError) as error:
+    except (EngineLoadError, listener.ListenError) as error:
         raise click.ClickException(str(error)) from None
-    except SQLAlchemyError as error:
-        raise click.ClickException(database.reason(error)) from None
 
 
 async def _run(settings: Settings, sock: socket.socket) -> None:

@@ -115,7 +115,7 @@ def test_db_current_asks_for_an_upgrade_until_there_was_one(state):
     ("url", "message"),
     [
         ("mysql://x/y", "Freehold knows no database 'mysql'"),
-        ("postgresql://nobody@127.0.0.1:9/none", "The database can't be used: "),
+        ("postgresql://nobody@127.0.0.1:9/none", "The database "),
     ],
 )
 def test_a_database_that_can_not_be_used_is_one_line(state, command, url, message):
