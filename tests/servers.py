@@ -96,14 +96,23 @@ def live(folder, config, *flags):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "freehold.toml").write_text(config)
     environ = {k: v for k, v in os.environ.items() if not k.startswith("FREEHOLD_")}
-    process = subprocess.Popen(
-        [freehold_command(), "serve", "--port", "0", "--state-dir", str(folder / "state"), *flags],
-        cwd=folder,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=(folder / "log.jsonl").open("w"),
-        text=True,
-    )
+    with (folder / "log.jsonl").open("w") as log:
+        process = subprocess.Popen(
+            [
+                freehold_command(),
+                "serve",
+                "--port",
+                "0",
+                "--state-dir",
+                str(folder / "state"),
+                *flags,
+            ],
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         yield _announced(process, folder)
     finally:

@@ -102,6 +102,8 @@ async def create_key(
     """Make a key of a project (the default one if none is named) or an admin key."""
 
     def work(connection: Connection) -> NewKey:
+        if store.organization(connection) is None:
+            raise BadRequestError("There is no organization yet: start the server once.")
         owner = None if kind == "admin" else _active_project(connection, project_id)["id"]
         return _create_key(connection, kind, owner, name or "Secret key")
 
@@ -109,16 +111,14 @@ async def create_key(
 
 
 def _create_key(connection: Connection, kind: KeyKind, project_id: str | None, name: str) -> NewKey:
-    organization = store.organization(connection)
-    if organization is None:
-        raise BadRequestError("There is no organization yet: start the server once.")
+    user = store.default_user(connection)
     secret = _PREFIXES[kind] + secrets.token_urlsafe(32)
     row: dict[str, Any] = {
         "id": new_id("api_key"),
         "kind": kind,
-        "organization_id": organization["id"],
+        "organization_id": user["organization_id"],
         "project_id": project_id,
-        "user_id": store.default_user(connection)["id"],
+        "user_id": user["id"],
         "name": name,
         "secret_sha256": digest(secret),
         "redacted_value": redact(secret),
