@@ -217,26 +217,37 @@ async def drive(
 ) -> Measured:
     """Warm up, then ask for ``seconds``, at least three times per client; wait for all answers.
 
-    ``begin`` is called between the warm-up and the first measured request. Raises ``LoadError``.
+    ``begin`` is called between the warm-up and the first measured request. Raises ``LoadError``,
+    ``TimeoutError``.
     """
     loops = [_Loop(target, load) for _ in range(load.clients)]
     try:
-        for loop in loops:
-            await loop.connect()
-        await _warm_up(loops[:WARM_UPS], prompts)
-        begin()
-        started = time.perf_counter()
-        runs = [_repeat(loop, prompts, started + seconds) for loop in loops]
-        answers = await asyncio.gather(*runs)
-        return Measured([a for own in answers for a in own], time.perf_counter() - started)
+        async with asyncio.timeout(seconds + _NO_ANSWER_S):
+            for loop in loops:
+                await loop.connect()
+            await _warm_up(loops[:WARM_UPS], prompts)
+            begin()
+            started = time.perf_counter()
+            runs = [_repeat(loop, prompts, started + seconds) for loop in loops]
+            answers = await asyncio.gather(*runs)
+            return Measured([a for own in answers for a in own], time.perf_counter() - started)
     finally:
         for loop in loops:
             loop.close()
 
 
+async def in_a_row(target: Target, load: Load, prompts: Iterator[str], count: int) -> list[Answer]:
+    """Ask so many times, one after another. Raises ``LoadError``."""
+    loop = _Loop(target, load)
+    try:
+        return [await loop.ask(next(prompts)) for _ in range(count)]
+    finally:
+        loop.close()
+
+
 async def _warm_up(loops: list[_Loop], prompts: Iterator[str]) -> None:
     for _ in range(0, WARM_UPS, len(loops)):
-        await asyncio.gather(*(_ask(loop, prompts) for loop in loops))
+        await asyncio.gather(*(loop.ask(next(prompts)) for loop in loops))
 
 
 async def _repeat(loop: _Loop, prompts: Iterator[str], end: float) -> list[Answer]:
@@ -244,7 +255,3 @@ async def _repeat(loop: _Loop, prompts: Iterator[str], end: float) -> list[Answe
     while len(answers) < _LEAST_PER_CLIENT or time.perf_counter() < end:
         answers.append(await loop.ask(next(prompts)))
     return answers
-
-
-async def _ask(loop: _Loop, prompts: Iterator[str]) -> Answer:
-    return await asyncio.wait_for(loop.ask(next(prompts)), _NO_ANSWER_S)
