@@ -35,6 +35,9 @@ class Server(Protocol):
 
 
 def main() -> None:
+    # Ctrl-C is for the server, which then ends this process in its own time. Not a session of its
+    # own: schedulers that share by session would favour it over the server that waits for it.
+    os.setpgid(0, 0)
     settings = json.loads(sys.argv[1])
     _die_with_parent(settings["life_line"])
     try:

@@ -204,8 +204,6 @@ async def _spawn(
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"OMP_WAIT_POLICY": "passive"},
         pass_fds=(life_line, *slots),
-        # Ctrl-C is for the server, which then ends the child in its own time.
-        start_new_session=True,
     )
 
 
