@@ -203,7 +203,7 @@ async def test_own_ids_are_biased_by_native_token_ids(start):
 
 async def test_a_prompt_beyond_the_window_is_refused_with_the_counts(start):
     api = await start(models=scripted(context=64))
-    error = await api.refused(messages=asked("word " * 65))
+    error = await api.refused(messages=asked("word" + " word" * 64))
     assert error["code"] == "context_length_exceeded"
     assert error["param"] == "messages"
     assert "64 tokens" in error["message"]
