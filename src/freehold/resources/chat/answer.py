@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import cache
 from typing import Any
 
 from freehold import __version__
@@ -11,6 +12,7 @@ from freehold.core import clock
 from freehold.core.errors import BadRequestError
 from freehold.core.ids import new_id
 from freehold.engines.base import TextEngine
+from freehold.engines.registry import EngineSpec
 from freehold.resources.chat import prompt
 from freehold.resources.chat.choice import Call, Choice
 from freehold.resources.chat.chunks import logprob_items
@@ -94,12 +96,13 @@ def head(prepared: Prepared, kind: str) -> dict[str, Any]:
     }
     if prepared.body.service_tier is not None:
         start["service_tier"] = "default"
-    return start | {"system_fingerprint": _fingerprint(prepared)}
+    return start | {"system_fingerprint": _fingerprint(prepared.model.spec)}
 
 
-def _fingerprint(prepared: Prepared) -> str:
+@cache
+def _fingerprint(spec: EngineSpec | None) -> str:
     """Return what changes when the same request may be answered differently."""
-    made_by = repr((__version__, prepared.model.spec))
+    made_by = repr((__version__, spec))
     return f"fp_{hashlib.sha256(made_by.encode()).hexdigest()[:10]}"
 
 
