@@ -59,6 +59,11 @@ class GrammarWatch:
         letters = list(text.encode())
         return self._matcher.try_consume_tokens(letters) == len(letters)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the answer may end here."""
+        return self._matcher.is_accepting()
+
 
 def check_schema(schema: JSONSchema) -> str | None:
     """Return why this JSON schema can't be enforced exactly, None when it can."""

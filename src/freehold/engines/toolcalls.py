@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, cast
 
 from freehold.engines.base import Done, TextDelta, TextEvent, TokenLogprob, ToolCallDelta
@@ -209,10 +209,3 @@ def _read_call(body: str) -> tuple[str, str] | None:
     if not isinstance(name, str):
         return None
     return name, arguments if isinstance(arguments, str) else json.dumps(arguments)
-
-
-def parse(deltas: Sequence[TextDelta], done: Done) -> list[TextEvent]:
-    """Return the events of a whole answer at once."""
-    parser = ToolCallParser()
-    events = [event for delta in deltas for event in parser.feed(delta)]
-    return merge([*events, *parser.finish(done)])

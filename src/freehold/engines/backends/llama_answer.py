@@ -40,6 +40,7 @@ class Answer:
         self._alternatives = request.sampling.logprobs
         self._watch = None if grammar is None else GrammarWatch(grammar)
         self._window = window
+        self._drawn = 0
         self._fingerprint = fingerprint
 
     def start(self, body: bytes) -> None:
@@ -60,9 +61,10 @@ class Answer:
         if lines is None:
             return None
         events: list[TextEvent] = []
+        before = self._drawn
         for line in lines:
             self._take(read_line(line), events)
-        self._slots.grow(self._lease, len(events))
+        self._slots.grow(self._lease, self._drawn - before)
         return events
 
     def release(self) -> None:
@@ -75,12 +77,19 @@ class Answer:
         if line.prompt_progress is not None:
             self._slots.knows_prompt(self._lease, line.prompt_progress.total, self._most)
         for choice in line.choices:
-            if delta := text_delta(choice, self._alternatives):
+            if delta := text_delta(choice, self._count(line), self._alternatives):
                 if self._watch is not None and not self._watch.follows(delta.text):
                     raise _failed("its answer left the grammar")
                 events.append(delta)
             if choice.finish_reason is not None and line.usage is not None:
                 events.append(self._done(choice.finish_reason, line.usage))
+
+    def _count(self, line: Line) -> int:
+        """Return how many tokens were drawn for this line."""
+        before = self._drawn
+        if line.timings is not None:
+            self._drawn = max(before, line.timings.predicted_n)
+        return self._drawn - before
 
     def _done(self, reason: FinishReason, usage: Usage) -> Done:
         cached = usage.prompt_tokens_details.cached_tokens

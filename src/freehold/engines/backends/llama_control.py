@@ -49,12 +49,6 @@ class Control:
         body = {"tokens": list(tokens)}
         return msgspec.json.decode(await self._post("/detokenize", body), type=_Content).content
 
-    async def slots(self) -> list[dict[str, Any]]:
-        """Return what the engine says about its slots."""
-        answer = await self._http.get("/slots")
-        answer.raise_for_status()
-        return answer.json()
-
     async def close(self) -> None:
         await self._http.aclose()
 

@@ -64,6 +64,12 @@ class Progress(msgspec.Struct):
     total: int
 
 
+class Timings(msgspec.Struct):
+    """Tokens drawn so far, also those whose text is held back until a character is whole."""
+
+    predicted_n: int = 0
+
+
 class Line(msgspec.Struct):
     """One line of an answer."""
 
@@ -71,6 +77,7 @@ class Line(msgspec.Struct):
     usage: Usage | None = None
     error: Fault | None = None
     prompt_progress: Progress | None = None
+    timings: Timings | None = None
 
 
 read_line = msgspec.json.Decoder(Line).decode
@@ -83,6 +90,7 @@ def request_fields(prompt: EnginePrompt, sampling: Sampling, grammar: str | None
         "prompt": prompt,
         "stream": True,
         "return_progress": True,
+        "timings_per_token": True,
         "cache_prompt": True,
         "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
         **_drawing(sampling),
@@ -98,14 +106,14 @@ def request_fields(prompt: EnginePrompt, sampling: Sampling, grammar: str | None
     return fields
 
 
-def text_delta(choice: _Choice, alternatives: int | None) -> TextDelta | None:
+def text_delta(choice: _Choice, tokens: int, alternatives: int | None) -> TextDelta | None:
     """Return the delta of a line; None where it carries no text, as at the end."""
     if not choice.text:
         return None
     if choice.logprobs is None or alternatives is None:
-        return TextDelta(choice.text)
-    tokens = choice.logprobs.content
-    return TextDelta(choice.text, 1, tuple(_token(token, alternatives) for token in tokens))
+        return TextDelta(choice.text, tokens)
+    drawn = choice.logprobs.content
+    return TextDelta(choice.text, tokens, tuple(_token(token, alternatives) for token in drawn))
 
 
 def _drawing(sampling: Sampling) -> dict[str, Any]:
