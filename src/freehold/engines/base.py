@@ -8,10 +8,17 @@ above, once, so that it holds for any backend.
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:  # numpy is loaded by the engines that need it, not by every start
+    import numpy as np
+    from numpy.typing import NDArray
 
 JSONSchema = Mapping[str, Any]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+# Marks the place of a picture in a message's text: a character that Unicode keeps for objects.
+IMAGE = "\ufffc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +31,29 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that was fetched and checked: PNG, JPEG, WebP or GIF as it came, and its size."""
+
+    data: bytes
+    format: Literal["png", "jpeg", "webp", "gif"]
+    width: int
+    height: int
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``content`` is "" where the API allowed none."""
+    """One turn. ``content`` is "" where the API allowed none.
+
+    Each picture stands in ``content`` as one ``IMAGE`` character, in the order of ``images``.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     name: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +191,11 @@ class TextEngine(Protocol):
         """How many generations can run at once."""
         ...
 
+    @property
+    def sees(self) -> bool:
+        """Whether pictures in messages are understood."""
+        ...
+
     def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
         """Yield events in groups that became ready together; the last event is ``Done``.
 
@@ -216,6 +243,50 @@ class EngineConfig:
     template: str | None = None
     system_prompt: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors of unit length, one row per input (float32, shape inputs x dimensions)."""
+
+    vectors: "NDArray[np.float32]"
+    tokens: tuple[int, ...]
+
+
+class EmbeddingEngine(Protocol):
+    """A loaded embedding model."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def slots(self) -> int:
+        """How many calls of ``embed`` may run at once; they may be joined into one batch."""
+        ...
+
+    async def embed(self, inputs: Sequence[str]) -> Embedded:
+        """Return the vector and the token count of every input, in order.
+
+        Inputs longer than the model's window are embedded in overlapping windows and pooled.
+        """
+        ...
+
+    async def count_tokens(self, inputs: Sequence[str]) -> list[int]:
+        """Return how many tokens each input takes, without embedding it."""
+        ...
+
+    def status(self) -> EngineStatus: ...
+
+    async def close(self) -> None: ...
+
+
+class EmbeddingBackend(Protocol):
+    """What the catalogue names for an embedding model."""
+
+    @classmethod
+    async def load(cls, config: EngineConfig) -> EmbeddingEngine:
+        """Return the engine, ready to embed. Raises ``EngineLoadError`` with what to do."""
+        ...
 
 
 class TextBackend(Protocol):
