@@ -12,6 +12,8 @@ import openai
 
 MODEL = "gpt-4o"  # answered by the tiny model
 SCRIPTED = "scripted"  # answered by the script in tests/sdk/server.py
+# The tiny model under its own id, where token ids are its own; it may never say 2, its end.
+ENDLESS: dict[str, Any] = {"model": "tiny", "logit_bias": {"2": -100}, "max_tokens": 1020}
 
 
 @dataclass
@@ -22,10 +24,10 @@ class Seen:
     client: openai.OpenAI = field(init=False)
 
 
-def said(text, model=MODEL, **more):
+def said(text, /, model=MODEL, **more):
     """Return the arguments of a chat that begins with ``text``; the likeliest answer is wanted."""
     messages = [{"role": "user", "content": text}]
-    return {"model": model, "messages": messages, "temperature": 0, "max_tokens": 200, **more}
+    return {"model": model, "messages": messages, "temperature": 0, "max_tokens": 200} | more
 
 
 def tool(name, *, strict=True):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from given import MODEL, PERSON, SCRIPTED, WEATHER, is_person, said
+from given import ENDLESS, MODEL, PERSON, SCRIPTED, WEATHER, is_person, said
 
 CALL = {
     "id": "call_1",
@@ -173,12 +173,9 @@ def test_prediction_is_counted(client):
 
 
 def test_whole_window_is_free_for_a_lone_request(client):
-    schema = {"type": "object", "properties": {"a": {"const": "a b " * 999}}, "required": ["a"]}
-    endless = {"type": "json_schema", "json_schema": {"name": "endless", "schema": schema}}
     for number in range(4):  # each leaves something behind that the next one may not trip over
         client.chat.completions.create(**said(f"{number} word" * 200, max_tokens=1))
-        request = said("Write", max_tokens=1020, response_format=endless)
-        answer = client.chat.completions.create(**request)
+        answer = client.chat.completions.create(**said("Write", **ENDLESS))
         assert answer.usage.total_tokens == 1024
         assert answer.choices[0].finish_reason == "length"
 

@@ -86,3 +86,35 @@ def test_stream_helper_tells_logprobs(client):
         done = [event for event in stream if event.type == "logprobs.content.done"]
         final = stream.get_final_completion()
     assert done[0].content == final.choices[0].logprobs.content
+
+
+# Newer clients warn when they write what they have parsed themselves.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+def test_parsed_answer_can_be_sent_back(client):
+    request = said("Who?")
+    answer = client.beta.chat.completions.parse(**request, response_format=Person)
+    request["messages"] += [answer.choices[0].message, {"role": "user", "content": "Sure?"}]
+    again = client.beta.chat.completions.parse(**request, response_format=Person)
+    assert isinstance(again.choices[0].message.parsed, Person)
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+def test_parsed_call_can_be_sent_back(client):
+    tools = [openai.pydantic_function_tool(GetWeather)]
+    request = said("The weather in Paris?", tools=tools, tool_choice="required")
+    message = client.beta.chat.completions.parse(**request).choices[0].message
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "Sunny"}
+    request["messages"] += [message, result]
+    again = client.beta.chat.completions.parse(**request)
+    assert isinstance(again.choices[0].message.tool_calls[0].function.parsed_arguments, GetWeather)
+
+
+def test_streamed_answer_and_call_can_be_sent_back(client):
+    tools = [openai.pydantic_function_tool(GetWeather)]
+    request = said("The weather in Paris?", tools=tools, tool_choice="required")
+    with client.beta.chat.completions.stream(**request) as stream:
+        message = stream.get_final_completion().choices[0].message
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "Sunny"}
+    request["messages"] += [message, result]
+    with client.beta.chat.completions.stream(**request | {"tool_choice": "none"}) as stream:
+        assert stream.get_final_completion().choices[0].finish_reason == "stop"

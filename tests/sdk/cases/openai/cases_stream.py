@@ -4,7 +4,7 @@ import time
 
 import openai
 import pytest
-from given import SCRIPTED, becomes_idle, busy, said
+from given import ENDLESS, SCRIPTED, becomes_idle, busy, said
 
 
 def streamed(client, *args, **fields):
@@ -100,9 +100,9 @@ def test_early_close_frees_the_slot(client):
 
 
 def test_early_close_frees_the_slot_of_a_real_model(client):
-    request = said("Tell me a story", stream=True, max_tokens=900) | {"temperature": 1.5}
-    with client.chat.completions.create(**request) as stream:
+    with client.chat.completions.create(**said("Write", **ENDLESS, stream=True)) as stream:
         next(stream)
+        assert busy() == 1
     assert becomes_idle()
 
 
