@@ -104,7 +104,8 @@ class LlamaEngine:
             lease = await self._enter(running, request, prompt)
         except EngineLostError as error:
             raise lost() from error
-        body = write_request(request_fields(prompt, request.sampling, grammar))
+        fields = request_fields(prompt, request.sampling, grammar, self.window)
+        body = write_request(fields)
         answer = Answer(
             running.slots,
             lease,

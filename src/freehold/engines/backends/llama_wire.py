@@ -84,7 +84,9 @@ read_line = msgspec.json.Decoder(Line).decode
 write_request = msgspec.json.Encoder().encode
 
 
-def request_fields(prompt: EnginePrompt, sampling: Sampling, grammar: str | None) -> dict[str, Any]:
+def request_fields(
+    prompt: EnginePrompt, sampling: Sampling, grammar: str | None, window: int
+) -> dict[str, Any]:
     """Return the body of a completion request that means what the API's parameters mean."""
     fields: dict[str, Any] = {
         "prompt": prompt,
@@ -93,7 +95,7 @@ def request_fields(prompt: EnginePrompt, sampling: Sampling, grammar: str | None
         "timings_per_token": True,
         "cache_prompt": True,
         "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
-        **_drawing(sampling),
+        **_drawing(sampling, window),
     }
     if sampling.seed is not None:
         fields["seed"] = sampling.seed % _SEEDS
@@ -116,7 +118,7 @@ def text_delta(choice: _Choice, tokens: int, alternatives: int | None) -> TextDe
     return TextDelta(choice.text, tokens, tuple(_token(token, alternatives) for token in drawn))
 
 
-def _drawing(sampling: Sampling) -> dict[str, Any]:
+def _drawing(sampling: Sampling, window: int) -> dict[str, Any]:
     """Name the samplers that are needed and no others: the engine's defaults are not OpenAI's."""
     temperature = _API_TEMPERATURE if sampling.temperature is None else sampling.temperature
     fields: dict[str, Any] = {"temperature": temperature}
@@ -126,7 +128,7 @@ def _drawing(sampling: Sampling) -> dict[str, Any]:
         fields["presence_penalty"] = sampling.presence_penalty
         fields["frequency_penalty"] = sampling.frequency_penalty
         fields["repeat_penalty"] = 1.0
-        fields["repeat_last_n"] = -1
+        fields["repeat_last_n"] = window
     if temperature <= 0:
         samplers.append("top_k")
         fields["top_k"] = 1
