@@ -35,6 +35,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/settings_docs.py --check
 	$(BIN)/python scripts/cli_docs.py --check
+	$(BIN)/python scripts/coverage.py --check
 	$(MAKE) --no-print-directory test
 
 wheel: $(VENV)/dev.stamp
