@@ -8,7 +8,7 @@ import generated
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from freehold.core.settings import ModelBinding, Settings
+from freehold.core.settings import ModelBinding, Settings, VisionSettings
 
 
 def main(arguments: list[str]) -> None:
@@ -17,9 +17,10 @@ def main(arguments: list[str]) -> None:
 
 
 def text() -> str:
-    """Return both tables."""
+    """Return all tables."""
     bindings = f'## `[models."ID"]`\n\n{_table(ModelBinding, variables=False)}'
-    return f"## Settings\n\n{_table(Settings, variables=True)}\n\n{bindings}"
+    vision = f"## `[vision]`\n\n{_table(VisionSettings, variables=False)}"
+    return f"## Settings\n\n{_table(Settings, variables=True)}\n\n{vision}\n\n{bindings}"
 
 
 def _table(model: type[BaseModel], *, variables: bool) -> str:
@@ -30,7 +31,7 @@ def _table(model: type[BaseModel], *, variables: bool) -> str:
 
 
 def _row(name: str, field: FieldInfo, *, variables: bool) -> list[str]:
-    variable = "file only" if name == "models" else f"`FREEHOLD_{name.upper()}`"
+    variable = "file only" if name in ("models", "vision") else f"`FREEHOLD_{name.upper()}`"
     return [
         f"`{name}`",
         *([variable] if variables else []),
@@ -48,12 +49,14 @@ def _type(annotation: Any) -> str:
         return _type(next(part for part in arguments if part is not type(None)))
     if origin in {list, dict}:
         return "list" if origin is list else "tables"
+    if issubclass(annotation, BaseModel):
+        return "table"
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     return names.get(annotation.__name__, annotation.__name__.lower())
 
 
 def _default(value: Any) -> str:
-    if value is None or value in ([], {}):
+    if value is None or value in ([], {}) or isinstance(value, BaseModel):
         return "-"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

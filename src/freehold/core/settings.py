@@ -29,6 +29,9 @@ class ModelBinding(BaseModel):
     sha256: str | None = Field(
         None, description="The weights' SHA-256, checked when they are loaded"
     )
+    mmproj: str | None = Field(
+        None, description="The weights' projector (GGUF), with which the model sees pictures"
+    )
     slots: int | None = Field(None, ge=1, description="Generations that run at once")
     context: int | None = Field(None, ge=64, description="Tokens one request may use")
     threads: int | None = Field(None, ge=1, description="Threads of the engine")
@@ -50,6 +53,25 @@ class ModelBinding(BaseModel):
     timeout_s: float = Field(600, gt=0, description="Upstream: seconds to wait for an answer")
     retries: int = Field(2, ge=0, description="Upstream: tries again after a failed connection")
     script: list[dict[str, Any]] | None = Field(None, description="Scripted engine: its answers")
+
+
+class VisionSettings(BaseModel):
+    """``[vision]`` in freehold.toml: pictures in messages."""
+
+    model_config = _STRICT
+
+    describe: bool = Field(
+        default=True,
+        description="Tell models without eyes true facts of a picture; off: refuse pictures",
+    )
+    allow_private: bool = Field(
+        default=False, description="Fetch pictures from private and local addresses too"
+    )
+    fetch_timeout_s: float = Field(
+        default=10,
+        gt=0,
+        description="Seconds that fetching one picture may take, redirects included",
+    )
 
 
 class Settings(BaseModel):
@@ -88,6 +110,7 @@ class Settings(BaseModel):
     models: dict[str, ModelBinding] = Field(
         {}, description="Model ids and patterns bound to engines"
     )
+    vision: VisionSettings = Field(VisionSettings(), description="Pictures in messages")
 
     @property
     def database_address(self) -> str:
@@ -108,6 +131,8 @@ class Loaded:
     file: Path
 
 
+# Tables, which no variable can hold, and what a row of them may say.
+_TABLES: Mapping[str, type[BaseModel]] = {"models": ModelBinding, "vision": VisionSettings}
 # Variables with our prefix that are not settings.
 _OTHER_VARIABLES = ("FREEHOLD_CONFIG", "FREEHOLD_API_KEY", "FREEHOLD_BASE_URL")
 _TEST_PREFIX = "FREEHOLD_TEST_"
@@ -155,7 +180,7 @@ def _find_file(state_dir: str | Path | None) -> Path:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return settings by name. An empty variable counts as unset."""
-    known = {_variable(name): name for name in Settings.model_fields if name != "models"}
+    known = {_variable(name): name for name in Settings.model_fields if name not in _TABLES}
     values: dict[str, Any] = {}
     for variable, text in environ.items():
         if not variable.startswith("FREEHOLD_") or _is_other(variable):
@@ -202,7 +227,7 @@ def _anchor(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(binding, dict):
             continue
         row = cast("dict[str, Any]", binding)
-        for key in ("weights", "template"):
+        for key in ("weights", "mmproj", "template"):
             if isinstance(value := row.get(key), str) and _is_path(value):
                 row[key] = str(folder / Path(value).expanduser())
     return table
@@ -238,7 +263,7 @@ def _explain(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     where = origins.get(path[0], "")
     at = f" ({where})" if where else ""
     if error["type"] == "extra_forbidden":
-        table = Settings if len(path) == 1 else ModelBinding
+        table = Settings if len(path) == 1 else _TABLES[path[0]]
         hint = _nearest(path[-1], list(table.model_fields))
         return f"Unknown setting {_dotted(path)}{at}.{hint}"
     wanted = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
