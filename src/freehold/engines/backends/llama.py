@@ -104,7 +104,9 @@ class LlamaEngine:
             lease = await self._enter(running, request, prompt)
         except EngineLostError as error:
             raise lost() from error
-        fields = request_fields(prompt, request.sampling, grammar, self.window)
+        # In calls and JSON a stop string would cut what must stay whole.
+        stop = () if grammar else request.stop
+        fields = request_fields(prompt, request.sampling, grammar, self.window, stop)
         body = write_request(fields)
         answer = Answer(
             running.slots,

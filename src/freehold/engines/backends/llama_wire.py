@@ -85,7 +85,11 @@ write_request = msgspec.json.Encoder().encode
 
 
 def request_fields(
-    prompt: EnginePrompt, sampling: Sampling, grammar: str | None, window: int
+    prompt: EnginePrompt,
+    sampling: Sampling,
+    grammar: str | None,
+    window: int,
+    stop: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the body of a completion request that means what the API's parameters mean."""
     fields: dict[str, Any] = {
@@ -105,6 +109,8 @@ def request_fields(
         fields["logit_bias"] = [_bias(*pair) for pair in sampling.logit_bias.items()]
     if grammar is not None:
         fields["grammar"] = grammar
+    if stop:
+        fields["stop"] = list(stop)
     return fields
 
 
