@@ -110,9 +110,7 @@ def parameters(operation_id: str) -> tuple[Schema, ...]:
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
     """Turn ``/models/{model}`` into a pattern; only a model's name may hold a slash."""
-    return re.compile(
-        re.sub(r"\{(\w+)\}", lambda it: ".+" if it[1] == "model" else "[^/]+", path)
-    )
+    return re.compile(re.sub(r"\{(\w+)\}", lambda it: ".+" if it[1] == "model" else "[^/]+", path))
 
 
 @cache
