@@ -1,18 +1,15 @@
 """The whole answer, and what it used, in the API's shape."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
 from typing import Any
 
-from freehold import __version__
 from freehold.core import clock
 from freehold.core.errors import BadRequestError
 from freehold.core.ids import new_id
 from freehold.engines.base import TextEngine
-from freehold.engines.registry import EngineSpec
+from freehold.engines.fingerprint import fingerprint
 from freehold.resources.chat import prompt
 from freehold.resources.chat.choice import Call, Choice
 from freehold.resources.chat.chunks import logprob_items
@@ -96,14 +93,7 @@ def head(prepared: Prepared, kind: str) -> dict[str, Any]:
     }
     if prepared.body.service_tier is not None:
         start["service_tier"] = "default"
-    return start | {"system_fingerprint": _fingerprint(prepared.model.spec)}
-
-
-@cache
-def _fingerprint(spec: EngineSpec | None) -> str:
-    """Return what changes when the same request may be answered differently."""
-    made_by = repr((__version__, spec))
-    return f"fp_{hashlib.sha256(made_by.encode()).hexdigest()[:10]}"
+    return start | {"system_fingerprint": fingerprint(prepared.model.spec)}
 
 
 def whole(prepared: Prepared, choices: Sequence[Choice], start: dict[str, Any]) -> dict[str, Any]:

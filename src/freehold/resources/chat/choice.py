@@ -17,7 +17,7 @@ from freehold.engines.base import (
     TokenLogprob,
     ToolCallDelta,
 )
-from freehold.resources.chat.stopping import StopFilter
+from freehold.engines.stopping import StopFilter
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 

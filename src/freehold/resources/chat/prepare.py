@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from freehold.core.errors import BadRequestError
+from freehold.engines import bias
 from freehold.engines.base import Chat, Generation, JSONSchema, Sampling, TextEngine, Tool
 from freehold.engines.grammar import check_schema
 from freehold.engines.registry import Model
-from freehold.resources.chat import bias, prompt, rules, strict
+from freehold.resources.chat import prompt, rules, strict
 from freehold.resources.chat.choice import Promise
 from freehold.wire.chat import (
     ChatCompletionFunctionCallOptionParam,

@@ -1,7 +1,6 @@
 """Chat completions: the rules between a request and an engine."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -10,6 +9,7 @@ import orjson
 from freehold.api import sse
 from freehold.api.context import Context
 from freehold.engines.base import TextEngine
+from freehold.engines.merging import merged
 from freehold.resources.chat import answer, store
 from freehold.resources.chat.choice import Choice, Piece
 from freehold.resources.chat.chunks import ChunkWriter
@@ -104,7 +104,8 @@ class _Completion:
         """Yield each choice's pieces as they come, and None once it is complete."""
         if len(self._choices) == 1:
             return self._run(self._choices[0])
-        return _merged([self._run(choice) for choice in self._choices])
+        runs = [self._run(choice) for choice in self._choices]
+        return merged(runs, self._engine.slots)
 
     async def _run(self, choice: Choice) -> AsyncGenerator[Ready, None]:
         generation = self._prepared.of_choice(choice.index)
@@ -156,36 +157,3 @@ class _Completion:
             "metadata": body.metadata or {},
         }
         await self._context.services.database.write(lambda c: store.insert(c, row))
-
-
-async def _merged(
-    sources: Sequence[AsyncGenerator[Ready, None]],
-) -> AsyncGenerator[Ready, None]:
-    """Yield what any source yields; an exception of one ends them all."""
-    queue: asyncio.Queue[Ready | BaseException | None] = asyncio.Queue()
-
-    async def drain(source: AsyncGenerator[Ready, None]) -> None:
-        try:
-            async with aclosing(source) as items:
-                async for item in items:
-                    queue.put_nowait(item)
-            queue.put_nowait(None)
-        except BaseException as error:
-            queue.put_nowait(error)
-            raise
-
-    tasks = [asyncio.create_task(drain(source)) for source in sources]
-    try:
-        running = len(tasks)
-        while running:
-            item = await queue.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, BaseException):
-                raise item
-            else:
-                yield item
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.engines.base import TextDelta, TokenLogprob
-from freehold.resources.chat.stopping import StopFilter
+from freehold.engines.stopping import StopFilter
 
 letters = st.text(alphabet="ab\n", max_size=12)
 
