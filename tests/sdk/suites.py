@@ -14,6 +14,7 @@ from servers import Live
 
 HERE = Path(__file__).parent
 LIMIT_S = 150
+NODE_TEST = ("node", "--test", "--test-reporter=./reporter.mjs")
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,16 @@ class PythonSuite:
     name: str
     folders: tuple[str, ...]
 
+    def files(self) -> list[Path]:
+        """Return the files with its cases."""
+        folders = (HERE / "cases" / folder for folder in self.folders)
+        return sorted(file for folder in folders for file in folder.glob("cases_*.py"))
+
     def cases(self) -> Iterator[str]:
-        """Yield ``file.py::function`` of every case."""
-        for folder in self.folders:
-            for file in sorted((HERE / "cases" / folder).glob("cases_*.py")):
-                for name in _functions(file):
-                    yield f"{folder}/{file.name}::{name}"
+        """Yield ``folder/file.py::function`` of every case."""
+        for file in self.files():
+            for name in _functions(file):
+                yield f"{file.parent.name}/{file.name}::{name}"
 
     def run(self, chosen: Sequence[str], environ: dict[str, str]) -> str:
         """Run the chosen cases and return what was printed."""
@@ -50,9 +55,13 @@ class NodeSuite:
 
     name: str
 
+    def files(self) -> list[Path]:
+        """Return the files with its cases."""
+        return sorted((HERE / "node").glob("*.test.mjs"))
+
     def cases(self) -> Iterator[str]:
         """Yield ``file.test.mjs::title`` of every case."""
-        for file in sorted((HERE / "node").glob("*.test.mjs")):
+        for file in self.files():
             for title in re.findall(r'^test\("([^"]+)"', file.read_text(), re.MULTILINE):
                 yield f"{file.name}::{title}"
 
@@ -62,10 +71,9 @@ class NodeSuite:
         files = sorted({case.split("::")[0] for case in chosen})
         for file in (HERE / "node").glob("*.mjs"):
             (folder / file.name).write_text(file.read_text())
-        environ = {**environ, "CLIENT": self.name.removeprefix("npm-")}
-        return _printed(
-            ["node", "--test", "--test-reporter=./reporter.mjs", *files], folder, environ
-        )
+        environ = environ | {"CLIENT": self.name.removeprefix("npm-")}
+        # One file after the other: cases watch whether the server becomes idle.
+        return "".join(_printed([*NODE_TEST, file], folder, environ) for file in files)
 
 
 Suite = PythonSuite | NodeSuite
@@ -106,7 +114,7 @@ class Runs:
         results.touch()
         environ = client_environ(self._server) | {"CASE_RESULTS": str(results)}
         printed = suite.run(chosen, environ)
-        missing = Outcome(passed=False, report=f"the case did not run\n{printed[-8000:]}")
+        missing = Outcome(passed=False, report=f"the case did not run\n{printed[-2000:]}")
         return dict.fromkeys(chosen, missing) | _read(results)
 
 

@@ -4,6 +4,7 @@ The cases are in ``cases`` and ``node``; here each has one test for each client 
 """
 
 import os
+import re
 
 import pytest
 
@@ -19,6 +20,16 @@ EVERY_CASE = [
     for suite in SUITES
     for case in suite.cases()
 ]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=[suite.name for suite in SUITES])
+def test_every_case_of_a_client_is_found_once(suite):
+    cases = list(suite.cases())
+    written = "".join(file.read_text() for file in suite.files())
+    assert len(cases) == len(
+        re.findall(r"^ *(?:async )?(?:def test_|test\()", written, re.MULTILINE)
+    )
+    assert len(cases) == len(set(cases))
 
 
 @pytest.mark.parametrize(("suite", "case"), EVERY_CASE)

@@ -83,7 +83,7 @@ def becomes_busy():
     return _soon(busy)
 
 
-def _soon(holds, within=2.0):
+def _soon(holds, within=5.0):
     """The server tells its figures only when asked: ask until it ``holds``."""
     until = time.monotonic() + within
     while not (held := holds()) and time.monotonic() < until:

@@ -1,11 +1,11 @@
 // What the cases ask, and how they look at the server from outside.
 import { setTimeout } from "node:timers/promises";
 
-const name = `openai-${process.env.CLIENT}`;
+const name = process.env.CLIENT; // as package.json names it: openai-4.77.0, openai-newest
 export const sdk = await import(name);
 export const { zodFunction, zodResponseFormat } = await import(`${name}/helpers/zod`);
 export const OpenAI = sdk.default;
-export const december = process.env.CLIENT.startsWith("4.");
+export const december = name.startsWith("openai-4.");
 
 export const client = new OpenAI({ maxRetries: 0 });
 // Where the helpers are: of December 2024 in beta.
@@ -43,7 +43,7 @@ async function busy() {
 
 // Whether no generation runs any more, shortly.
 export async function becomesIdle() {
-  const until = Date.now() + 2000;
+  const until = Date.now() + 5000;
   while (await busy()) {
     if (Date.now() > until) return false;
     await setTimeout(20);

@@ -184,3 +184,16 @@ def test_tools_may_be_offered_and_not_used(client):
     answer = client.chat.completions.create(**said("Hi", tools=[WEATHER], tool_choice="none"))
     assert answer.choices[0].message.tool_calls is None
     assert answer.choices[0].finish_reason == "stop"
+
+
+def test_bias_counts_in_the_vocabulary_of_the_asked_model(client):
+    request = said("Hello", logit_bias={"64": 100}, max_tokens=3)  # of gpt-4o's: "a"
+    assert client.chat.completions.create(**request).choices[0].message.content == "aaa"
+
+
+def test_any_letters_go_through(client):
+    text = 'Grüße 👋🏽 日本語 \u202eright-to-left\u202c \x00 \\ " end'
+    choice = client.chat.completions.create(**said(text, SCRIPTED)).choices[0]
+    assert choice.message.content == text
+    chunks = client.chat.completions.create(**said(text, SCRIPTED, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == text
