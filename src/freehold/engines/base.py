@@ -166,9 +166,13 @@ TextEvent = TextDelta | ToolCallDelta | Done
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """What an engine tells operators; ``queued`` requests wait for a slot."""
+    """What an engine tells operators; ``queued`` requests wait for a slot.
 
-    state: Literal["loading", "ready", "restarting", "failed"]
+    ``tokens_per_s`` is the speed of late, all slots together, counted while any was at work.
+    ``serves`` are the ids that the engine was asked for; the registry adds them.
+    """
+
+    state: Literal["unloaded", "loading", "ready", "restarting", "failed"]
     slots: int
     busy: int
     restarts: int
@@ -176,6 +180,8 @@ class EngineStatus:
     resident_bytes: int | None = None
     detail: str | None = None
     queued: int = 0
+    tokens_per_s: float | None = None
+    serves: tuple[str, ...] = ()
 
 
 class TextEngine(Protocol):
@@ -245,6 +251,10 @@ class EngineConfig:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+# A text, or the native token ids of one (without any that mark its beginning or end).
+EmbeddingInput = str | Sequence[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """Vectors of unit length, one row per input (float32, shape inputs x dimensions)."""
@@ -264,14 +274,15 @@ class EmbeddingEngine(Protocol):
         """How many calls of ``embed`` may run at once; they may be joined into one batch."""
         ...
 
-    async def embed(self, inputs: Sequence[str]) -> Embedded:
+    async def embed(self, inputs: Sequence[EmbeddingInput]) -> Embedded:
         """Return the vector and the token count of every input, in order.
 
         Inputs longer than the model's window are embedded in overlapping windows and pooled.
+        Raises ``BadRequestError`` for a token id that the model does not have.
         """
         ...
 
-    async def count_tokens(self, inputs: Sequence[str]) -> list[int]:
+    async def count_tokens(self, inputs: Sequence[EmbeddingInput]) -> list[int]:
         """Return how many tokens each input takes, without embedding it."""
         ...
 

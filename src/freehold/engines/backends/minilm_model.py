@@ -1,0 +1,139 @@
+"""The model in the child process: texts to tokens, tokens to windows, windows to vectors."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import tokenizers
+
+from freehold.engines.backends.minilm_batches import Job, Window
+from freehold.engines.backends.minilm_graph import (
+    Network,
+    Shape,
+    UnfitWeightsError,
+    read_safetensors,
+)
+from freehold.engines.backends.minilm_messages import Input
+
+# Tokens that neighbouring windows of a long input share at least.
+OVERLAP: Final = 32
+_TEXTS_AT_ONCE: Final = 64
+_LONGEST_UNSAID: Final = 512
+
+
+class UnknownTokenError(Exception):
+    """A token id that the model does not have."""
+
+    def __init__(self, index: int, token: int) -> None:
+        super().__init__(token)
+        self.index = index
+        self.token = token
+
+
+class EmbeddingModel:
+    """A sentence transformer of BERT's kind; ``window`` counts the marks at both ends too."""
+
+    def __init__(self, network: Network, tokenizer: tokenizers.Tokenizer, window: int) -> None:
+        self.window = window
+        self._network = network
+        self._tokenizer = tokenizer
+        marks = tokenizer.encode("").ids
+        self._begin, self._end = marks[: len(marks) // 2], marks[len(marks) // 2 :]
+        self._room = window - len(marks)
+
+    @classmethod
+    def load(cls, weights: Path, threads: int) -> Self:
+        """Return the model whose other files lie beside its weights.
+
+        Raises ``UnfitWeightsError``.
+        """
+        shape = Shape.read(_read_json(weights.with_name("config.json")))
+        window = _window(weights, shape)
+        network = Network(read_safetensors(weights), shape, threads)
+        return cls(network, _tokenizer(weights.with_name("tokenizer.json")), window)
+
+    @property
+    def dimensions(self) -> int:
+        return self._network.dimensions
+
+    def tokenize(self, inputs: Sequence[Input]) -> list[Sequence[int]]:
+        """Return each input's tokens, without marks. Raises ``UnknownTokenError``."""
+        texts = [value for value in inputs if isinstance(value, str)]
+        found = self._tokens_of(texts)
+        return [
+            next(found) if isinstance(value, str) else self._known(index, value)
+            for index, value in enumerate(inputs)
+        ]
+
+    def _tokens_of(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            some = texts[start : start + _TEXTS_AT_ONCE]
+            for encoded in self._tokenizer.encode_batch_fast(some, add_special_tokens=False):
+                yield encoded.ids
+
+    def _known(self, index: int, tokens: list[int]) -> list[int]:
+        for token in tokens:
+            if not 0 <= token < self._network.vocabulary:
+                raise UnknownTokenError(index, token)
+        return tokens
+
+    def job(self, number: int, inputs: Sequence[Input]) -> tuple[Job, list[Window]]:
+        """Return a request's job and its windows. Raises ``UnknownTokenError``."""
+        tokens = self.tokenize(inputs)
+        sums = np.zeros((len(inputs), self.dimensions), np.float32)
+        job = Job(number, [len(each) for each in tokens], sums, 0)
+        windows = [
+            Window(job, index, [*self._begin, *piece, *self._end])
+            for index, each in enumerate(tokens)
+            for piece in split(each, self._room)
+        ]
+        job.left = len(windows)
+        return job, windows
+
+    def compute(self, batch: Sequence[Window]) -> None:
+        """Add each window's mean vector to its job."""
+        lengths = np.array([len(window.tokens) for window in batch], np.int32)
+        padded = np.zeros((len(batch), lengths.max()), np.int32)
+        for row, window in zip(padded, batch, strict=True):
+            row[: len(window.tokens)] = window.tokens
+        hidden = self._network.run(padded, lengths)
+        for window, vectors in zip(batch, hidden, strict=True):
+            size = len(window.tokens)
+            window.job.add(window.index, vectors[:size].mean(axis=0), size)
+
+
+def split(tokens: Sequence[int], room: int) -> list[Sequence[int]]:
+    """Return overlapping windows of equal length that cover the tokens."""
+    if len(tokens) <= room:
+        return [tokens]
+    overlap = min(OVERLAP, room // 2)
+    last = len(tokens) - room
+    steps = -(-last // (room - overlap))
+    starts = [last * step // steps for step in range(steps + 1)]
+    return [tokens[start : start + room] for start in starts]
+
+
+def _tokenizer(path: Path) -> tokenizers.Tokenizer:
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise UnfitWeightsError(f"{path} can't be read: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _window(weights: Path, shape: Shape) -> int:
+    """Return what sentence-transformers was told to cut at, else all places of the model."""
+    path = weights.with_name("sentence_bert_config.json")
+    told = _read_json(path).get("max_seq_length") if path.is_file() else None
+    return min(told or _LONGEST_UNSAID, shape.places)
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UnfitWeightsError(f"{path} can't be read: {error}") from error
