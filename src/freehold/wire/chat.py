@@ -92,6 +92,21 @@ class ChatCompletionMessageToolCall(Params):
     type: Literal["function"]
 
 
+class CalledFunctionParam(Function):
+    """A function's call on its way back; the client's helpers add what they parsed."""
+
+    parsed_arguments: Any = None
+
+
+class ChatCompletionMessageToolCallParam(Params):
+    """A call on its way back; the client's stream helpers leave its index in."""
+
+    id: str
+    function: CalledFunctionParam
+    type: Literal["function"]
+    index: int | None = None
+
+
 class FunctionCall(Params):
     arguments: str
     name: str
@@ -122,13 +137,17 @@ class ChatCompletionUserMessageParam(Params):
 
 
 class ChatCompletionAssistantMessageParam(Params):
+    """An earlier answer. ``parsed`` and ``annotations`` come with the client's helpers."""
+
     role: Literal["assistant"]
     content: AssistantContent | None = None
     refusal: str | None = None
     name: str | None = None
     audio: Audio | None = None
-    tool_calls: list[ChatCompletionMessageToolCall] | None = None
+    tool_calls: list[ChatCompletionMessageToolCallParam] | None = None
     function_call: FunctionCall | None = None
+    parsed: Any = None
+    annotations: list[Any] | None = None
 
 
 class ChatCompletionToolMessageParam(Params):

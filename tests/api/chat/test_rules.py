@@ -187,7 +187,7 @@ async def test_reasoning_models_refuse_what_they_do_not_take(shared, model, fiel
                     "function_call": {"name": "f", "arguments": "{}"},
                 },
                 {"role": "function", "name": "f", "content": "1"},
-                {"role": "assistant", "content": "", "refusal": None},
+                {"role": "assistant", "content": "", "refusal": None, "tool_calls": []},
                 USER,
             ]
         },

@@ -207,8 +207,8 @@ async def test_calls_of_the_models_own_will_are_of_known_tools(engine, seed):
 async def test_grammar_that_the_engine_drops_is_no_success(engine, monkeypatch):
     real = llama.request_fields
 
-    def nonsense(prompt, sampling, _, window):
-        return real(prompt, sampling, "%llguidance {}\nstart: nonsense", window)
+    def nonsense(prompt, sampling, _, *rest):
+        return real(prompt, sampling, "%llguidance {}\nstart: nonsense", *rest)
 
     monkeypatch.setattr(llama, "request_fields", nonsense)
     with pytest.raises(InternalServerError):

@@ -23,12 +23,17 @@ Layout = dict[str, tuple[bool, frozenset[str]]]
 ABSENT = (False, frozenset[str]())
 
 ALWAYS_SENT = "our usage always has both details objects in full"
+HELPERS = "the official clients' helpers send it back with an answer"
 TYPED = {
     CompletionCreateParams: (
         "CreateChatCompletionRequest",
         {
             "audio*": "refused whole, so its inside is not looked at",
             "logit_bias.*": "a bias between two integers is taken too",
+            "messages[[]]<assistant>.annotations*": HELPERS,
+            "messages[[]]<assistant>.parsed": HELPERS,
+            "messages[[]]<assistant>.tool_calls[[]].function.parsed_arguments": HELPERS,
+            "messages[[]]<assistant>.tool_calls[[]].index": HELPERS,
             "moderation*": "refused whole, so its inside is not looked at",
             "prompt_cache_options*": "taken without effect, so its inside is not looked at",
             "prompt_cache_retention": "taken without effect whatever it says",
