@@ -35,6 +35,7 @@ OVERLAYS = {
         "web_search_options",
     ],
     "ChatCompletionStreamOptions": ["include_obfuscation"],
+    "CreateChatCompletionResponse": ["metadata"],
     # The client of December 2024 already reads the details in a stream; its document lacks them.
     "CreateChatCompletionStreamResponse": [
         "usage.completion_tokens_details.accepted_prediction_tokens",

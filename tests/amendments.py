@@ -39,9 +39,24 @@ def _batches() -> tuple[Amendment, ...]:
     )
 
 
+def _stored_messages() -> Amendment:
+    """The messages of a request are not only the assistant's; the example shows a user's name."""
+    answered = document.schema("ChatCompletionResponseMessage")
+    sent = {name: {"type": "string"} for name in ("role", "name", "tool_call_id")}
+    message = {**answered, "properties": {**answered["properties"], **sent}}
+    _, more = document.schema("ChatCompletionMessageList")["properties"]["data"]["items"]["allOf"]
+    return Amendment(
+        "ChatCompletionMessageList",
+        ("properties", "data", "items"),
+        {"allOf": [message, more]},
+        "a user's message in the example",
+    )
+
+
 AMENDMENTS = (
     *_lists(),
     *_batches(),
+    _stored_messages(),
     Amendment(
         "ResponseFormatJsonSchema",
         ("properties", "json_schema"),

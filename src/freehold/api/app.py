@@ -12,7 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from freehold.api import answers, auth, sse
+from freehold.api import answers, auth, query, sse
 from freehold.api.client import ClientGone, Watch, read_json
 from freehold.api.context import Context, Services
 from freehold.api.logs import ACCESS
@@ -20,6 +20,7 @@ from freehold.api.metrics import CONTENT_TYPE, Metrics
 from freehold.api.operation import Bound, Route, Router
 from freehold.core.errors import (
     APIError,
+    BadRequestError,
     InternalServerError,
     MethodNotAllowedError,
     NotBuiltError,
@@ -80,6 +81,7 @@ class _Exchange:
         self._send = send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.started = time.perf_counter()
         self.request_id = new_request_id()
@@ -134,7 +136,7 @@ class _Exchange:
 
     def _route(self) -> tuple[Route, dict[str, str]]:
         found = self.api.router.find(self.path.removesuffix("/") or "/")
-        if found is None:
+        if found is None or "\0" in self.path:
             raise NotFoundError(f"Invalid URL ({self.method} {self.path})")
         routes, parameters = found
         route = routes.get(self.method)
@@ -160,6 +162,8 @@ class _Exchange:
             request_id=self.request_id,
         )
         arguments: dict[str, Any] = dict(parameters)
+        if bound.query is not None:
+            arguments["query"] = checked_query(bound.operation_id, bound.query, self.query)
         if bound.body is None:
             await self._deliver(await bound.handler(self.context, **arguments))
             return
@@ -320,6 +324,15 @@ def checked_body(bound: Bound, body: Any) -> BaseModel:
     parsed = _checked(wire, body)
     endpoints.refuse(bound.operation_id, body)
     limits.check(bound.operation_id, body)
+    return parsed
+
+
+def checked_query(operation_id: str, wire: type[BaseModel], text: bytes) -> BaseModel:
+    """Return the query's parameters as their wire type, or raise in OpenAI's words."""
+    if b"%00" in text:  # no text of ours holds one, and not every database could look for it
+        raise BadRequestError("Invalid query: it must not contain NUL characters (%00).")
+    parsed = _checked(wire, query.parse(text, wire))
+    limits.check(operation_id, parsed.model_dump())
     return parsed
 
 

@@ -3,8 +3,8 @@
     @operation("retrieveModel")
     async def retrieve(context: Context, model: str) -> Model: ...
 
-A handler takes ``context``, and as it needs them ``body`` (a wire type) and the path parameters by
-name. Routes are found in the ``routes`` module of each group.
+A handler takes ``context``, and as it needs them ``body`` and ``query`` (wire types) and the path
+parameters by name. Routes are found in the ``routes`` module of each group.
 """
 
 import importlib
@@ -31,6 +31,7 @@ class Bound:
     operation_id: str
     handler: Handler
     body: type[BaseModel] | None
+    query: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ def operation(operation_id: str) -> Callable[[Handler], Handler]:
     def bind(handler: Handler) -> Handler:
         if operation_id in _bound:
             raise ValueError(f"{operation_id} has two handlers")
-        parameter = inspect.signature(handler, eval_str=True).parameters.get("body")
+        parameters = inspect.signature(handler, eval_str=True).parameters
+        body, query = parameters.get("body"), parameters.get("query")
         _bound[operation_id] = Bound(
             operation_id=operation_id,
             handler=handler,
-            body=parameter.annotation if parameter else None,
+            body=body.annotation if body else None,
+            query=query.annotation if query else None,
         )
         return handler
 

@@ -331,6 +331,7 @@ class ChatCompletion(Answer):
     created: int
     model: str
     object: Literal["chat.completion"]
+    metadata: dict[str, str] | None = None
     service_tier: Literal["scale", "default"] | None = None
     system_fingerprint: str | None = None
     usage: CompletionUsage | None = None

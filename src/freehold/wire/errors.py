@@ -14,8 +14,11 @@ _TAG = re.compile(r"<\w+>|\[key\]")
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
+    "int_parsing": "an integer",
     "float_type": "a decimal",
+    "float_parsing": "a decimal",
     "bool_type": "a boolean",
+    "bool_parsing": "a boolean",
     "list_type": "an array",
     "dict_type": "an object",
     "model_type": "an object",

@@ -25,6 +25,20 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class Query(BaseModel):
+    """The parameters of a query: text that is read as what the field needs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ListQuery(Query):
+    """One page of a list; ``after`` is the id of the last object of the page before."""
+
+    after: str | None = None
+    limit: int = 20
+    order: Literal["asc", "desc"] = "asc"
+
+
 class Answer(BaseModel):
     """A response. Only fields that were set are sent: what is always sent has no default."""
 
