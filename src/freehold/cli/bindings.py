@@ -3,21 +3,31 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from freehold.core.errors import NotFoundError
-from freehold.core.settings import Settings
+import click
+
+from freehold.core.errors import APIError
+from freehold.core.settings import NO_MODEL, Settings, SettingsError
+from freehold.data import llama_options
 from freehold.data.models import catalogue
 from freehold.engines.registry import EngineSpec, Registry
 from freehold.engines.weights import WeightsStore
 
 
 def registry(settings: Settings, runtime_dir: Path = Path("run")) -> Registry:
-    """Return a registry; one that shall load engines needs a private ``runtime_dir``."""
-    return Registry(catalogue(), settings, WeightsStore(settings.state_dir), runtime_dir)
+    """Return a registry; one that shall load engines needs a private ``runtime_dir``.
+
+    Ends the command with one line where the settings bind what can't be bound.
+    """
+    store = WeightsStore(settings.state_dir)
+    try:
+        return Registry(catalogue(), settings, store, runtime_dir)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def default_spec(settings: Settings) -> EngineSpec | None:
     """Return what answers ids that nobody has bound."""
-    return registry(settings).find(settings.default_model).spec
+    return _spec(settings, "default_model")
 
 
 def default_is_built_in(settings: Settings) -> bool:
@@ -34,20 +44,27 @@ def needed_weights(settings: Settings) -> dict[str, str | None]:
 
 
 def _needed(settings: Settings) -> Iterator[tuple[str, str | None]]:
-    for spec in (default_spec(settings), _default_embedding_spec(settings)):
+    for setting in ("default_model", "default_embedding_model"):
+        spec = _spec(settings, setting)
         if spec and spec.weights:
             yield spec.weights, spec.sha256
     for binding in settings.models.values():
         if binding.weights:
             yield binding.weights, binding.sha256
+        for source in (binding.mmproj, *llama_options.sources(binding.options)):
+            if source:
+                yield source, None
 
 
-def _default_embedding_spec(settings: Settings) -> EngineSpec | None:
-    """Return what answers embedding ids that nobody has bound, None where nothing shall."""
-    try:
-        return registry(settings).find(settings.default_embedding_model).spec
-    except NotFoundError:
+def _spec(settings: Settings, setting: str) -> EngineSpec | None:
+    """Return what serves the model that a setting names; ends the command where it can't be."""
+    model_id: str = getattr(settings, setting)
+    if setting == "default_embedding_model" and model_id == NO_MODEL:
         return None
+    try:
+        return registry(settings).find(model_id).spec
+    except APIError as error:
+        raise click.ClickException(f"Setting {setting}: {error.message}") from None
 
 
 def require_default_weights(settings: Settings) -> None:

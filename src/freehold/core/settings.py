@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+# What `default_embedding_model` says where ids that nobody has bound shall not be served.
+NO_MODEL = "none"
 
 
 class ModelBinding(BaseModel):
@@ -47,6 +49,8 @@ class ModelBinding(BaseModel):
         None, ge=1, description="Catalogue output limit of an own id"
     )
     owned_by: str | None = Field(None, description="Owner shown in the list of models")
+    pinned: bool = Field(default=False, description="Keep the engine in memory, once it is loaded")
+    options: dict[str, Any] = Field({}, description="Options of the engine, by its own names")
     base_url: str | None = Field(None, description="Upstream: address up to and with /v1")
     api_key_env: str | None = Field(None, description="Upstream: environment variable with the key")
     model: str | None = Field(None, description="Upstream: the model's name there")
@@ -100,12 +104,22 @@ class Settings(BaseModel):
         "smollm2-135m-instruct", description="Model that serves text ids nobody has bound"
     )
     default_embedding_model: str = Field(
-        "all-minilm-l6-v2", description="Model that serves embedding ids nobody has bound"
+        "all-minilm-l6-v2",
+        description="Model that serves embedding ids nobody has bound; `none`: no model does",
     )
     slots: int | None = Field(
         None, ge=1, description="Generations at once per model; unset: chosen"
     )
     threads: int | None = Field(None, ge=1, description="Engine threads; unset: chosen")
+    memory_budget_mb: int | None = Field(
+        None,
+        ge=1,
+        description="Memory that all engines may take (1 MB = 1,000,000 bytes); "
+        "unset: 60 % of the machine's",
+    )
+    idle_unload_s: float | None = Field(
+        None, gt=0, description="Seconds until an unused engine is unloaded; unset: never"
+    )
     rate_limits: bool = Field(default=True, description="Enforce requests and tokens per minute")
     models: dict[str, ModelBinding] = Field(
         {}, description="Model ids and patterns bound to engines"

@@ -1,15 +1,11 @@
 """Which engine answers for a model id: the catalogue and the operator's bindings, resolved."""
 
 import asyncio
-import importlib
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, cast
 
 from freehold.core.errors import (
     APIError,
@@ -18,51 +14,28 @@ from freehold.core.errors import (
     NotBuiltError,
     NotFoundError,
 )
-from freehold.core.settings import ModelBinding, Settings, SettingsError
+from freehold.core.settings import NO_MODEL, ModelBinding, Settings, SettingsError
 from freehold.data import document
 from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName
-from freehold.engines.base import (
-    EmbeddingEngine,
-    EngineConfig,
-    EngineLoadError,
-    EngineStatus,
-    TextEngine,
+from freehold.engines.base import EmbeddingEngine, EngineLoadError, EngineStatus, TextEngine
+from freehold.engines.budget import MEGABYTE, MemoryBudget, machine_budget
+from freehold.engines.holder import Engine, Holder, LoadFailedError
+from freehold.engines.loading import (
+    LLAMA,
+    NAMED_BACKENDS,
+    UPSTREAM,
+    EngineSpec,
+    Loader,
+    Use,
+    check_options,
+    options_of,
 )
-from freehold.engines.holder import Engine, Holder
 from freehold.engines.weights import WeightsStore
 
-Use = Literal["chat", "embedding"]
-
-_NAMED_BACKENDS: Mapping[Use, Mapping[str, str]] = {
-    "chat": {
-        "llama": "freehold.engines.backends.llama:LlamaEngine",
-        "upstream": "freehold.engines.backends.upstream:UpstreamEngine",
-        "scripted": "freehold.engines.backends.scripted:ScriptedEngine",
-    },
-    "embedding": {"minilm": "freehold.engines.backends.minilm:MiniLMEngine"},
-}
-_LLAMA, _UPSTREAM = _NAMED_BACKENDS["chat"]["llama"], _NAMED_BACKENDS["chat"]["upstream"]
 _API_TEMPERATURE = 1.0
 _TEXT_KINDS = frozenset({"chat", "completion"})
 # What an operator's own id can be asked for: all that our own model of its kind takes.
 _USES: Mapping[str, Use] = {"chat": "chat", "completion": "chat", "embedding": "embedding"}
-
-
-@dataclass(frozen=True)
-class EngineSpec:
-    """One engine configuration: equal specs share one loaded engine."""
-
-    use: Use
-    backend: str
-    model: str
-    weights: str | None = None
-    sha256: str | None = None
-    slots: int | None = None
-    context: int | None = None
-    threads: int | None = None
-    template: str | Path | None = None
-    system_prompt: str | None = None
-    options: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +85,7 @@ class Model:
         """
         if self.binding and self.binding.temperature is not None:
             return self.binding.temperature
-        if self.spec and self.spec.backend == _UPSTREAM:
+        if self.spec and self.spec.backend == UPSTREAM:
             return None
         if self.defaults is None:
             return _API_TEMPERATURE
@@ -133,15 +106,15 @@ class Registry:
     ) -> None:
         self._catalogue = catalogue
         self._settings = settings
-        self._weights = weights
-        self._runtime_dir = runtime_dir
+        limit = settings.memory_budget_mb
+        self._budget = MemoryBudget(machine_budget() if limit is None else limit * MEGABYTE)
+        self._loader = Loader(weights, runtime_dir, self._budget)
         self._holders: dict[EngineSpec, Holder[Any]] = {}
         self._found: dict[str, Model] = {}
         self._patterns = sorted(
             (name for name in settings.models if _is_pattern(name)), key=len, reverse=True
         )
-        for pattern in self._patterns:
-            self._check_kind(pattern)
+        self._check()
 
     def find(self, model_id: str) -> Model:
         """Return the model of an id.
@@ -180,24 +153,32 @@ class Registry:
         return model_id in self._own_ids()
 
     async def ensure_default_loaded(self) -> None:
-        """Load the engine that unbound ids use. Raises ``EngineLoadError``."""
+        """Load the engine that unbound ids use, unless it has been loaded once and put away.
+
+        Raises ``EngineLoadError``.
+        """
         try:
-            holder = self.find(self._settings.default_model).text
+            await self.find(self._settings.default_model).text.prove()
+        except LoadFailedError:
+            raise
         except APIError as error:
             raise EngineLoadError(f"default_model can't be served. {error.message}") from error
-        await holder.ensure_loaded()
 
     def statuses(self) -> Mapping[str, EngineStatus]:
         """Return what each engine that was asked for says, by the name of its model."""
         found: dict[str, EngineStatus] = {}
         for spec, holder in self._holders.items():
             others = sum(name.split(" #")[0] == spec.model for name in found)
-            found[f"{spec.model} #{others + 1}" if others else spec.model] = holder.status()
+            name = f"{spec.model} #{others + 1}" if others else spec.model
+            found[name] = replace(holder.status(), serves=self._served_by(holder))
         return found
 
     async def close(self) -> None:
         """Stop every engine."""
         await asyncio.gather(*(holder.close() for holder in self._holders.values()))
+
+    def _served_by(self, holder: Holder[Any]) -> tuple[str, ...]:
+        return tuple(sorted(id_ for id_, model in self._found.items() if model.holder is holder))
 
     def _own_ids(self) -> list[str]:
         return [
@@ -225,6 +206,15 @@ class Registry:
             if matches and bindings[pattern].kind == use:
                 return bindings[pattern]
         return None
+
+    def _check(self) -> None:
+        """Raise ``SettingsError`` for bindings that can't be meant; keep what is pinned."""
+        for pattern in self._patterns:
+            self._check_kind(pattern)
+        for name, binding in self._settings.models.items():
+            check_options(name, binding)
+            if binding.pinned and not _is_pattern(name):
+                self.find(name)
 
     def _check_kind(self, pattern: str) -> None:
         """Raise ``SettingsError`` for a pattern that matches ids of other kinds only."""
@@ -269,7 +259,10 @@ class Registry:
         else:
             defaults = row
             spec = self._catalogue_spec(use, row)
-        return Model(model_id, row, spec, self._holder(spec), binding, defaults)
+        holder = self._holder(spec)
+        if binding is not None and binding.pinned:
+            holder.pin()
+        return Model(model_id, row, spec, holder, binding, defaults)
 
     def _default_id(self, use: Use) -> str:
         return {
@@ -279,12 +272,14 @@ class Registry:
 
     def _by_default(self, use: Use, model_id: str, row: ModelRow) -> Model:
         """Return an id that nobody has bound, served by the default model of its kind."""
+        if use == "embedding" and self._default_id(use) == NO_MODEL:
+            return Model(model_id, row, None, None)
         try:
             default = self.find(self._default_id(use))
-        except NotFoundError:
-            return Model(model_id, row, None, None)
+        except NotFoundError as error:
+            raise _unservable(self._default_id(use), use) from error
         if default.spec is None or default.spec.use != use:
-            raise _unservable(default.id)
+            raise _unservable(default.id, use)
         return Model(model_id, row, default.spec, default.holder, default.binding, default.defaults)
 
     def _row_of_weights(self, weights: str | None) -> ModelRow | None:
@@ -292,13 +287,13 @@ class Registry:
 
     def _catalogue_spec(self, use: Use, row: ModelRow) -> EngineSpec:
         if row.backend is None:
-            raise _unservable(row.id)
+            raise _unservable(row.id, use)
         return EngineSpec(
             use=use,
             backend=row.backend,
             model=row.id,
             weights=row.weights,
-            slots=self._settings.slots,
+            slots=self._slots(use),
             threads=self._settings.threads,
             template=row.template,
             system_prompt=row.system_prompt,
@@ -307,9 +302,9 @@ class Registry:
     def _bound_spec(
         self, use: Use, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None
     ) -> EngineSpec:
-        backend = _NAMED_BACKENDS[use].get(binding.backend, binding.backend)
+        backend = NAMED_BACKENDS[use].get(binding.backend, binding.backend)
         name = binding.model or row.id
-        if backend == _LLAMA:
+        if backend == LLAMA:
             name = defaults.id if defaults else Path(binding.weights or row.id).name
         return EngineSpec(
             use=use,
@@ -317,86 +312,45 @@ class Registry:
             model=name,
             weights=binding.weights,
             sha256=binding.sha256,
-            slots=binding.slots or self._settings.slots,
+            slots=binding.slots or self._slots(use),
             context=binding.context,
             threads=binding.threads or self._settings.threads,
             template=binding.template or (defaults.template if defaults else None),
             system_prompt=binding.system_prompt or (defaults.system_prompt if defaults else None),
-            options="{}" if backend == _LLAMA else _options(binding),
+            options=options_of(backend, binding),
         )
 
     def _holder(self, spec: EngineSpec) -> Holder[Any]:
         if spec not in self._holders:
-            load: Callable[[], Awaitable[Engine]] = partial(self._load, spec)
-            self._holders[spec] = Holder(load, self._settings.queue_limit)
+            self._holders[spec] = self._new_holder(spec)
         return self._holders[spec]
 
-    async def _load(self, spec: EngineSpec) -> Engine:
-        config = EngineConfig(
-            model=spec.model,
-            runtime_dir=self._runtime_dir,
-            weights=await self._weights_path(spec),
-            slots=spec.slots,
-            context=spec.context,
-            threads=spec.threads,
-            template=_template_text(spec.template),
-            system_prompt=spec.system_prompt,
-            options=json.loads(spec.options),
-        )
-        return await _backend(spec).load(config)
+    def _slots(self, use: Use) -> int | None:
+        """Return the setting, which counts generations; embeddings are joined instead."""
+        return self._settings.slots if use == "chat" else None
 
-    async def _weights_path(self, spec: EngineSpec) -> Path | None:
-        if spec.weights is None:
-            return None
-        return await asyncio.to_thread(self._weights.path, spec.weights, spec.sha256)
+    def _new_holder(self, spec: EngineSpec) -> Holder[Any]:
+        async def load() -> Engine:
+            return await self._loader.load(spec, holder)
+
+        holder = Holder(
+            load,
+            self._settings.queue_limit,
+            idle_unload_s=self._settings.idle_unload_s,
+            on_idle=self._budget.changed,
+            on_unloaded=lambda: self._budget.release(holder),
+        )
+        return holder
 
 
 def _is_pattern(name: str) -> bool:
     return any(mark in name for mark in "*?[")
 
 
-def _options(binding: ModelBinding) -> str:
-    """Return what only some backends know, as canonical JSON (a spec must be hashable)."""
-    names = {"base_url", "api_key_env", "timeout_s", "retries", "script"}
-    given = binding.model_dump(mode="json", include=names, exclude_none=True)
-    return json.dumps(given, sort_keys=True)
-
-
 def _created(binding: ModelBinding, ours: ModelRow) -> int:
     """Return the date of the weights' file, else that of our own model's release."""
     file = Path(binding.weights).expanduser() if binding.weights else None
     return int(file.stat().st_mtime) if file and file.is_file() else ours.created
-
-
-class _Backend(Protocol):
-    """A class that can load a model."""
-
-    @classmethod
-    async def load(cls, config: EngineConfig) -> Engine: ...
-
-
-def _backend(spec: EngineSpec) -> type[_Backend]:
-    """Import a ``module:Class``; only here, so that unused engines cost nothing."""
-    module, _, attribute = spec.backend.partition(":")
-    try:
-        return cast("type[_Backend]", getattr(importlib.import_module(module), attribute))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise EngineLoadError(
-            f"The backend {spec.backend!r} can't be imported: {error}. "
-            f"Use one of {', '.join(_NAMED_BACKENDS[spec.use])} or module:Class."
-        ) from error
-
-
-def _template_text(template: str | Path | None) -> str | None:
-    """Read the operator's file, or one of the package's templates by name."""
-    if template is None:
-        return None
-    if isinstance(template, Path):
-        try:
-            return template.expanduser().read_text(encoding="utf-8")
-        except OSError as error:
-            raise EngineLoadError(f"The template {template} can't be read: {error}.") from error
-    return files("freehold.data").joinpath("templates", template).read_text(encoding="utf-8")
 
 
 def _not_found(model_id: str) -> NotFoundError:
@@ -406,10 +360,11 @@ def _not_found(model_id: str) -> NotFoundError:
     )
 
 
-def _unservable(model_id: str) -> InternalServerError:
+def _unservable(model_id: str, use: Use) -> InternalServerError:
+    setting = "default_model" if use == "chat" else "default_embedding_model"
     return InternalServerError(
         f"No engine of this server is bound to `{model_id}`: bind it in freehold.toml "
-        f'([models."{model_id}"]) or name another default_model.',
+        f'([models."{model_id}"]) or name another {setting}.',
         retryable=False,
     )
 
