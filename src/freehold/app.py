@@ -17,13 +17,16 @@ from freehold import resources
 from freehold.api import logs
 from freehold.api.app import API
 from freehold.api.context import Services
+from freehold.api.fetch import Fetcher, PinnedTransport, anywhere, is_public
 from freehold.api.limits import LocalRateLimits
 from freehold.api.metrics import Metrics
 from freehold.api.operation import Router
 from freehold.core.settings import Settings
+from freehold.data import limits
 from freehold.data.models import catalogue
 from freehold.engines.base import EngineLoadError
 from freehold.engines.registry import Registry
+from freehold.engines.viewer import Viewer
 from freehold.engines.weights import WeightsStore
 from freehold.resources.organization import service as organization
 from freehold.resources.organization.keyring import DatabaseKeyRing
@@ -53,6 +56,7 @@ class Server:
         weights = WeightsStore(settings.state_dir)
         self.registry = Registry(catalogue(), settings, weights, runtime_dir)
         self._ledger = DatabaseUsageLedger(database)
+        self._fetcher = _fetcher(settings)
         figures = RateLimitFigures(database)
         self._loading: asyncio.Task[None] | None = None
         self._stopped = False
@@ -64,6 +68,8 @@ class Server:
                 registry=self.registry,
                 limits=LocalRateLimits(figures, enforced=settings.rate_limits),
                 usage=self._ledger,
+                fetcher=self._fetcher,
+                viewer=Viewer(),
             ),
             keys=DatabaseKeyRing(database),
             metrics=Metrics(self.registry.statuses),
@@ -95,6 +101,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
         await self.registry.close()
+        await self._fetcher.close()
         await self._ledger.close()
         await self._database.close()
         shutil.rmtree(self._runtime_dir, ignore_errors=True)
@@ -122,6 +129,17 @@ class Server:
             log.error(  # noqa: TRY400 - the message says what to do, a stack trace does not
                 "the default model can't be loaded: %s", error
             )
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    vision = settings.vision
+    allowed = anywhere if vision.allow_private else is_public
+    return Fetcher(
+        PinnedTransport(allowed=allowed),
+        timeout_s=vision.fetch_timeout_s,
+        at_once=limits.figure("vision", "fetches_at_once"),
+        redirects=limits.figure("vision", "redirects"),
+    )
 
 
 def build(settings: Settings) -> Server:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 
 from freehold.api.auth import Principal
+from freehold.api.fetch import Fetcher
 from freehold.api.limits import RateLimits, Taken
 from freehold.api.usage import UsageLedger, UsageRecord
 from freehold.core import clock
 from freehold.core.errors import RateLimitError
 from freehold.core.settings import Settings
 from freehold.engines.registry import Registry
+from freehold.engines.viewer import Viewer
 from freehold.storage.database import Database
 
 
@@ -21,6 +23,8 @@ class Services:
     registry: Registry
     limits: RateLimits
     usage: UsageLedger
+    fetcher: Fetcher
+    viewer: Viewer
 
 
 @dataclass(slots=True)

@@ -103,12 +103,17 @@ def schema_format(schema, **more):
                 "messages": [
                     {
                         "role": "user",
-                        "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}],
+                        "content": [
+                            {
+                                "type": "input_audio",
+                                "input_audio": {"data": "AA==", "format": "wav"},
+                            }
+                        ],
                     }
                 ]
             },
             "messages[0].content[0].type",
-            "image_url",
+            "input_audio",
         ),
     ],
 )

@@ -87,6 +87,11 @@ class UpstreamEngine:
         """How many requests the upstream is given at once."""
         return self._config.slots or _SLOTS
 
+    @property
+    def sees(self) -> bool:
+        """Pictures are passed on: the upstream knows whether its model understands them."""
+        return True
+
     async def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
         """Yield the upstream's events; closing the generator closes the connection."""
         if request.schema is not None and not isinstance(request.prompt, Chat):

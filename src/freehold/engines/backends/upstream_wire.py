@@ -1,5 +1,6 @@
 """What goes over the wire to an OpenAI-compatible upstream, and what comes back."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -7,11 +8,13 @@ import msgspec
 
 from freehold.core.errors import InternalServerError
 from freehold.engines.base import (
+    IMAGE,
     Candidate,
     Chat,
     Done,
     FinishReason,
     Generation,
+    Image,
     Message,
     TextDelta,
     TextEvent,
@@ -255,7 +258,7 @@ def _chat_fields(request: Generation, chat: Chat, system_prompt: str | None) -> 
 
 
 def _message(message: Message) -> dict[str, Any]:
-    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    fields: dict[str, Any] = {"role": message.role, "content": _content(message)}
     if message.name is not None:
         fields["name"] = message.name
     if message.tool_call_id is not None:
@@ -271,6 +274,26 @@ def _message(message: Message) -> dict[str, Any]:
             for call in message.tool_calls
         ]
     return fields
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Return the text, or where there are pictures the parts in their order."""
+    if not message.images:
+        return message.content
+    first, *rest = message.content.split(IMAGE)
+    parts = [_text(first)]
+    for image, words in zip(message.images, rest, strict=True):
+        parts += [_image(image), _text(words)]
+    return [part for part in parts if part != _text("")]
+
+
+def _text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def _image(image: Image) -> dict[str, Any]:
+    url = f"data:image/{image.format};base64,{b64encode(image.data).decode()}"
+    return {"type": "image_url", "image_url": {"url": url, "detail": image.detail}}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -46,15 +46,27 @@ async def count(prepared: Prepared, choices: Sequence[Choice], engine: TextEngin
     """Count honestly: the prompt once, every choice with all tokens that it took."""
     ended = next((choice.done for choice in choices if choice.done), None)
     prompt_tokens = ended.prompt_tokens if ended else await engine.count_tokens(prepared.chat)
+    prompt_tokens = await _as_documented(prepared, prompt_tokens, engine)
     completion = sum(c.done.completion_tokens if c.done else c.tokens for c in choices)
     accepted, rejected = await _align(prepared, choices, engine)
     return Counts(
         prompt=prompt_tokens,
         completion=completion,
-        cached=ended.cached_tokens if ended else 0,
+        cached=min(ended.cached_tokens, prompt_tokens) if ended else 0,
         accepted=accepted,
         rejected=rejected,
     )
+
+
+async def _as_documented(prepared: Prepared, counted: int, engine: TextEngine) -> int:
+    """Return the prompt's tokens as OpenAI counts them for its own models' pictures."""
+    pictures = prepared.pictures
+    if pictures is None or prepared.model.native_ids:
+        return counted
+    try:
+        return await engine.count_tokens(pictures.words) + pictures.tokens
+    except BadRequestError:  # an upstream without a tokenizer has counted pictures itself
+        return counted
 
 
 async def _align(

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from freehold.api.context import Services
 from freehold.core.errors import BadRequestError
+from freehold.data import vision
 from freehold.engines import bias
 from freehold.engines.base import Chat, Generation, JSONSchema, Sampling, TextEngine, Tool
 from freehold.engines.grammar import check_schema
 from freehold.engines.registry import Model
-from freehold.resources.chat import prompt, rules, strict
+from freehold.resources.chat import images, prompt, rules, strict
 from freehold.resources.chat.choice import Promise
 from freehold.wire.chat import (
     ChatCompletionFunctionCallOptionParam,
@@ -21,6 +23,18 @@ Body = CompletionCreateParams
 
 
 @dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures of a request, and its conversation without them.
+
+    ``tokens`` is what OpenAI counts for them; 0 until they have been looked at.
+    """
+
+    parts: tuple[images.Part, ...]
+    words: Chat
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A request as the service works on it."""
 
@@ -29,6 +43,7 @@ class Prepared:
     generation: Generation
     promise: Promise
     n: int
+    pictures: Pictures | None = None
 
     @property
     def chat(self) -> Chat:
@@ -45,8 +60,12 @@ class Prepared:
 
     def estimate(self) -> int:
         """Return about how many tokens the prompt has, before any engine has counted them."""
-        letters = sum(len(message.content) for message in self.chat.messages)
-        return letters // 4 + 4 * len(self.chat.messages)
+        chat = self.pictures.words if self.pictures else self.chat
+        letters = sum(len(message.content) for message in chat.messages)
+        shown = (
+            sum(vision.guess(part.detail) for part in self.pictures.parts) if self.pictures else 0
+        )
+        return letters // 4 + 4 * len(chat.messages) + shown
 
 
 def prepare(body: Body, model: Model) -> Prepared:
@@ -72,7 +91,27 @@ def prepare(body: Body, model: Model) -> Prepared:
         schema=schema,
     )
     generation = Generation(chat, _sampling(body, model, n), schema=schema, stop=stops)
-    return Prepared(body, model, generation, promise, n)
+    return Prepared(body, model, generation, promise, n, _pictures(body, model, chat))
+
+
+async def look(prepared: Prepared, engine: TextEngine, services: Services) -> Prepared:
+    """Fetch the pictures for an engine that sees; others are told true facts of them."""
+    pictures = prepared.pictures
+    if pictures is None:
+        return prepared
+    if not engine.sees and not services.settings.vision.describe:
+        raise images.blind(pictures.parts[0], prepared.model.id)
+    found = await images.load(pictures.parts, services.fetcher)
+    if engine.sees:
+        chat = images.seen(prepared.chat, pictures.parts, found)
+    else:
+        chat = await images.told(prepared.chat, pictures.parts, found, services.viewer)
+    tokens = sum(vision.tokens(picture.width, picture.height, picture.detail) for picture in found)
+    return replace(
+        prepared,
+        generation=replace(prepared.generation, prompt=chat),
+        pictures=replace(pictures, tokens=tokens),
+    )
 
 
 async def fit(prepared: Prepared, engine: TextEngine) -> Prepared:
@@ -100,6 +139,12 @@ async def _room(prepared: Prepared, engine: TextEngine, window: int) -> int | No
             code="context_length_exceeded",
         )
     return window - used if wanted is None else min(wanted, window - used)
+
+
+def _pictures(body: Body, model: Model, chat: Chat) -> Pictures | None:
+    parts = images.parts(body.messages)
+    images.check(parts, model.row)
+    return Pictures(parts, images.without(chat, parts)) if parts else None
 
 
 def _sampling(body: Body, model: Model, n: int) -> Sampling:

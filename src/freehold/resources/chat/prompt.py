@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from freehold.core.errors import BadRequestError
-from freehold.engines.base import Message, Tool, ToolCall
+from freehold.engines.base import IMAGE, Message, Tool, ToolCall
 from freehold.wire.chat import (
     ChatCompletionAssistantMessageParam,
     ChatCompletionFunctionMessageParam,
@@ -39,12 +39,18 @@ def tools(body: CompletionCreateParams) -> tuple[Tool, ...]:
 
 
 def text(content: str | Sequence[Any] | None, param: str) -> str:
-    """Return the text of a content: its parts are joined as they stand."""
+    """Return the text of a content: its parts are joined, a picture is one ``IMAGE`` in it."""
     if content is None:
         return ""
     if isinstance(content, str):
         return content
-    return "".join(_part(part, f"{param}[{place}]") for place, part in enumerate(content))
+    pieces = [_part(part, f"{param}[{place}]") for place, part in enumerate(content)]
+    pictures = [part.type == "image_url" for part in content]
+    if any(pictures):
+        # What stands for a picture must not come from the caller's own words too.
+        words = (piece.replace(IMAGE, "\ufffd") for piece in pieces)
+        pieces = [IMAGE if shown else said for shown, said in zip(pictures, words, strict=True)]
+    return "".join(pieces)
 
 
 def _part(part: Any, param: str) -> str:
@@ -52,9 +58,11 @@ def _part(part: Any, param: str) -> str:
         return part.text
     if part.type == "refusal":
         return part.refusal
+    if part.type == "image_url":
+        return IMAGE
     raise BadRequestError(
         f"Invalid content type: '{part.type}' parts can't be read by this server yet; "
-        "only 'text' parts are supported.",
+        "only 'text' and 'image_url' parts are supported.",
         param=f"{param}.type",
         code="unsupported_content_part",
     )

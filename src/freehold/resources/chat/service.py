@@ -13,7 +13,7 @@ from freehold.engines.merging import merged
 from freehold.resources.chat import answer, store
 from freehold.resources.chat.choice import Choice, Piece
 from freehold.resources.chat.chunks import ChunkWriter
-from freehold.resources.chat.prepare import Prepared, fit, prepare
+from freehold.resources.chat.prepare import Prepared, fit, look, prepare
 from freehold.wire.chat import CompletionCreateParams
 
 Ready = tuple[Choice, list[Piece] | None]
@@ -28,8 +28,9 @@ async def create(
     registry.require(model, context.operation_id)
     prepared = prepare(body, model)
     engine = await model.text.ensure_loaded()
-    prepared = await fit(prepared, engine)
     await context.take(model.snapshot, prepared.estimate())
+    prepared = await look(prepared, engine, context.services)
+    prepared = await fit(prepared, engine)
     completion = _Completion(context, prepared, engine)
     if body.stream:
         return sse.EventStream(completion.stream())

@@ -1,0 +1,105 @@
+"""Looks at a picture's pixels for models that have no eyes: true facts, and nothing made up."""
+
+import asyncio
+import logging
+import os
+import sys
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import msgspec
+
+from freehold.engines.base import Image
+from freehold.engines.pictures import DamagedError
+
+_log = logging.getLogger(__name__)
+_CHILD: Final = "freehold.engines.viewer_child"
+# Nothing else of our environment reaches the child: it may hold keys.
+_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_TIMEOUT_S: Final = 20.0
+_AT_ONCE: Final = 2
+_LEAST_SHARE: Final = 0.03
+_MOST_COLOURS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a picture. Colours with their shares; None where nobody could look."""
+
+    format: str
+    width: int
+    height: int
+    colours: dict[str, float] | None = None
+
+    def line(self) -> str:
+        """Return all of it as one line, which says that there is no more."""
+        facts = [f"{self.format.upper()}, {self.width} x {self.height} pixels"]
+        if self.colours:
+            facts.append(f"colours: {_told(self.colours)}")
+        known = "; ".join(facts)
+        return f"[Picture: {known}. Nothing more is known about this picture.]"
+
+
+class _Answer(msgspec.Struct):
+    colours: dict[str, float]
+
+
+class Viewer:
+    """Decodes pictures in child processes, a few at once, each with little memory and time."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def facts(self, image: Image) -> Facts:
+        """Return what can be said of a picture. Raises ``DamagedError`` where it can't be decoded.
+
+        Where decoding takes too much, only what its head says is known.
+        """
+        known = Facts(image.format, image.width, image.height)
+        if (answer := await self._run("facts", image.data)) is None:
+            return known
+        found = msgspec.json.decode(answer, type=_Answer | None)
+        if found is None:
+            raise DamagedError
+        return replace(known, colours=found.colours)
+
+    async def png(self, image: Image) -> Image:
+        """Return the picture as a PNG. Raises ``DamagedError`` where that can't be made."""
+        if not (data := await self._run("png", image.data)):
+            raise DamagedError
+        return replace(image, data=data, format="png")
+
+    async def _run(self, task: Literal["facts", "png"], data: bytes) -> bytes | None:
+        """Return what the child says; None where it took too much time or memory."""
+        async with self._turns:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                _CHILD,
+                task,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            )
+            try:
+                async with asyncio.timeout(_TIMEOUT_S):
+                    answer, _ = await child.communicate(data)
+            except TimeoutError:
+                answer = b""
+            finally:
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
+        if child.returncode:
+            _log.warning("A picture took too much to decode (status %s).", child.returncode)
+            return None
+        return answer
+
+
+def _told(colours: dict[str, float]) -> str:
+    """Return the colours that take more than a little room, the largest first."""
+    ranked = sorted(colours.items(), key=lambda colour: -colour[1])
+    large = [colour for colour in ranked if colour[1] >= _LEAST_SHARE] or ranked[:1]
+    return ", ".join(f"{name} {share:.0%}" for name, share in large[:_MOST_COLOURS])

@@ -1,0 +1,80 @@
+"""The program that decodes one picture, so that a decoder's fault or greed ends it and no more.
+
+The picture comes on standard input. The one argument is the task: "facts" answers with JSON (or
+``null`` where the pixels can't be decoded), "png" with the picture as a PNG.
+"""
+
+import io
+import json
+import os
+import resource
+import struct
+import sys
+import zlib
+from typing import Any
+
+from PIL import Image
+
+from freehold.engines import colours
+
+_MEMORY = 1 << 30
+_CPU_S = 10
+_SIDE = 64
+_OPAQUE = 128
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+# What Pillow's decoders raise.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Image.MAX_IMAGE_PIXELS = None  # the parent has checked the size, and memory is bounded here
+    task = _png if sys.argv[1] == "png" else _facts
+    sys.stdout.buffer.write(task(sys.stdin.buffer.read()))
+    sys.stdout.buffer.flush()
+    os._exit(0)
+
+
+def _facts(data: bytes) -> bytes:
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            facts: Any = {"colours": _colours(picture)}
+    except _DAMAGED:
+        facts = None
+    return json.dumps(facts).encode()
+
+
+def _colours(picture: Image.Image) -> dict[str, float]:
+    """Return each colour's share. Single pixels are looked at, so that none is a mixture."""
+    picture.draft("RGB", (_SIDE, _SIDE))
+    size = (min(picture.width, _SIDE), min(picture.height, _SIDE))
+    sample = _in_eight_bits(picture.resize(size, Image.Resampling.NEAREST)).convert("RGBA")
+    values = iter(sample.tobytes())
+    pixels = list(zip(values, values, values, values, strict=True))
+    found = colours.shares((red, green, blue) for red, green, blue, a in pixels if a >= _OPAQUE)
+    found["transparent"] = sum(pixel[3] < _OPAQUE for pixel in pixels)
+    return {name: count / len(pixels) for name, count in found.most_common() if count}
+
+
+def _in_eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a picture of one deep channel with the 8 bits that count."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return picture.convert("I").point(lambda value: value / 256).convert("L")
+
+
+def _png(data: bytes) -> bytes:
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            whole = picture.convert("RGB")
+    except _DAMAGED:
+        return b""
+    made = io.BytesIO()
+    whole.save(made, "PNG", compress_level=1)
+    return made.getvalue()
+
+
+if __name__ == "__main__":
+    main()
