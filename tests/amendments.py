@@ -19,6 +19,28 @@ class Amendment:
     reason: str
 
 
+def _embeddings() -> tuple[Amendment, ...]:
+    """The words of the description go further than its schema."""
+    branches = document.schema("CreateEmbeddingRequest")["properties"]["input"]["oneOf"]
+    texts, tokens, arrays = branches[1], branches[2], branches[3]
+    longest = {"maxItems": 8192}
+    amended = [branches[0], texts, tokens | longest, arrays | {"items": arrays["items"] | longest}]
+    return (
+        Amendment(
+            "CreateEmbeddingRequest",
+            ("properties", "input"),
+            {"oneOf": amended},
+            "2048 items bound the inputs; an input may have 8192 tokens",
+        ),
+        Amendment(
+            "Embedding",
+            ("properties", "embedding"),
+            {"type": ["array", "string"]},
+            "a string where encoding_format is base64",
+        ),
+    )
+
+
 def _lists() -> tuple[Amendment, ...]:
     """An empty list has no first and no last."""
     return tuple(
@@ -55,6 +77,7 @@ def _stored_messages() -> Amendment:
 
 AMENDMENTS = (
     *_lists(),
+    *_embeddings(),
     *_batches(),
     _stored_messages(),
     Amendment(
