@@ -12,10 +12,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from freehold.api import answers, auth, query, sse
+from freehold.api import answers, auth, logs, query, sse
 from freehold.api.client import ClientGone, Watch, read_json
 from freehold.api.context import Context, Services
-from freehold.api.logs import ACCESS
 from freehold.api.metrics import CONTENT_TYPE, Metrics
 from freehold.api.operation import Bound, Route, Router
 from freehold.core.errors import (
@@ -186,7 +185,8 @@ class _Exchange:
             _Pings(every, self._begin_stream, self._chunk) as pings,
         ):
             async for frame in frames:
-                await self._begin_stream()
+                if not self.status:
+                    await self._begin_stream()
                 pings.touch()
                 await self._chunk(frame)
         await self._begin_stream()
@@ -256,22 +256,19 @@ class _Exchange:
         self.api.metrics.answered(self.operation_id or "unknown", status, seconds)
         if context and context.tokens and context.model:
             self.api.metrics.tokens(context.model, context.tokens)
-        ACCESS.info(
-            "request",
-            extra={
-                "fields": {
-                    "request_id": self.request_id,
-                    "method": self.method,
-                    "path": self.path,
-                    "operation": self.operation_id,
-                    "status": status,
-                    "ms": round(seconds * 1000, 1),
-                    "project": principal.project_id if principal else None,
-                    "key": principal.key_id if principal else None,
-                    "model": context.model if context else None,
-                    "tokens": context.tokens if context else None,
-                }
-            },
+        logs.access(
+            {
+                "request_id": self.request_id,
+                "method": self.method,
+                "path": self.path,
+                "operation": self.operation_id,
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+                "project": principal.project_id if principal else None,
+                "key": principal.key_id if principal else None,
+                "model": context.model if context else None,
+                "tokens": context.tokens if context else None,
+            }
         )
 
 

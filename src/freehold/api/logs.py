@@ -26,6 +26,15 @@ class JSONFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+def access(fields: dict[str, Any]) -> None:
+    """Log one request. Past the logging machinery, which would cost more than the line itself."""
+    if ACCESS.isEnabledFor(logging.INFO):
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = orjson.dumps({"time": now, "level": "info", "logger": ACCESS.name, **fields})
+        sys.stderr.buffer.write(line + b"\n")
+        sys.stderr.buffer.flush()
+
+
 def configure(level: str) -> None:
     """Send everything from ``level`` on to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)

@@ -19,6 +19,7 @@ class Metrics:
 
     def __init__(self, statuses: Statuses) -> None:
         self._registry = CollectorRegistry()
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "freehold_requests",
             "Requests answered",
@@ -39,8 +40,17 @@ class Metrics:
 
     def answered(self, operation: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(operation, str(status)).inc()
-        self._latency.labels(operation).observe(seconds)
+        requests, latency = self._children(operation, status)
+        requests.inc()
+        latency.observe(seconds)
+
+    def _children(self, operation: str, status: int) -> tuple[Counter, Histogram]:
+        """Return the figures of an operation and status; the library's own look-up is slow."""
+        found = self._known.get((operation, status))
+        if found is None:
+            found = self._requests.labels(operation, str(status)), self._latency.labels(operation)
+            self._known[operation, status] = found
+        return found
 
     def tokens(self, model: str, counts: Mapping[str, int]) -> None:
         """Count tokens of ``model`` by direction (input, output, cached)."""

@@ -3,8 +3,9 @@
 import secrets
 from typing import Literal
 
-# 24 letters and digits behind the prefix hold 142 random bits.
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# Any byte as a letter or digit; that eight of them come a little more often costs no safety.
+_LETTERS = (_ALPHABET * 5)[:256]
 
 Kind = Literal[
     "chat_completion",
@@ -67,12 +68,7 @@ PREFIXES: dict[Kind, str] = {
 
 def new_id(kind: Kind) -> str:
     """Return a fresh id of this kind, for example ``chatcmpl-`` and 24 letters and digits."""
-    number = secrets.randbits(144)
-    letters: list[str] = []
-    for _ in range(24):
-        number, digit = divmod(number, 62)
-        letters.append(_ALPHABET[digit])
-    return PREFIXES[kind] + "".join(letters)
+    return PREFIXES[kind] + secrets.token_bytes(24).translate(_LETTERS).decode()
 
 
 def new_request_id() -> str:

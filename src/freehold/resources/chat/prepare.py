@@ -124,6 +124,8 @@ async def fit(prepared: Prepared, engine: TextEngine) -> Prepared:
     window = prepared.model.row.context_window
     if window is not None and window < engine.window:
         sampling = replace(sampling, max_tokens=await _room(prepared, engine, window))
+    if sampling is prepared.generation.sampling:
+        return prepared
     return replace(prepared, generation=replace(prepared.generation, sampling=sampling))
 
 
