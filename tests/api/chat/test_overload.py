@@ -9,6 +9,8 @@ async def test_requests_beyond_the_queue_are_told_when_to_come_back(start):
     api = await start(models=scripted({"text": "at last", "hang": True}, slots=1), queue_limit=1)
     engine = await api.server.registry.find("gpt-4o").text.ensure_loaded()
     first = asyncio.create_task(api.chat())
+    while not engine.requests:
+        await asyncio.sleep(0)
     second = asyncio.create_task(api.chat(messages=[{"role": "user", "content": "second"}]))
     while api.server.registry.statuses()["scripted"].queued < 1:
         await asyncio.sleep(0)
