@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from freehold.core.errors import BadRequestError
+
 if TYPE_CHECKING:  # numpy is loaded by the engines that need it, not by every start
     import numpy as np
     from numpy.typing import NDArray
@@ -105,12 +107,14 @@ class Generation:
     ``prompt``: a conversation, raw text, or native token ids. ``schema``: the answer's text must be
     JSON that fits it (calls of tools remain possible); ``{"type": "object"}`` means any object.
     ``stop``: the engine should end before any of these strings; the caller cuts there anyway.
+    ``suffix``: what should follow the text, for a prompt that is text.
     """
 
     prompt: Chat | str | Sequence[int]
     sampling: Sampling = Sampling()
     schema: JSONSchema | None = None
     stop: tuple[str, ...] = ()
+    suffix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,16 @@ class TextEngine(Protocol):
 
         Closing the generator stops the engine's work within one token. Raises ``BadRequestError``
         (``context_length_exceeded`` with ``param`` "messages" or "prompt"; a schema that can't be
-        enforced), ``ServiceUnavailableError`` where the engine died or is restarting.
+        enforced; ``suffix`` where the model can't fill in), ``ServiceUnavailableError`` where the
+        engine died or is restarting.
+        """
+        ...
+
+    async def score(self, prompt: str | Sequence[int], alternatives: int) -> Sequence[TokenLogprob]:
+        """Return the tokens of a raw prompt and how likely each was after those before it.
+
+        They join to the prompt's text. The first has nothing before it: its figures mean nothing.
+        Raises as ``generate`` does, and ``BadRequestError`` where the engine can't tell.
         """
         ...
 
@@ -311,3 +324,13 @@ class TextBackend(Protocol):
 
 class EngineLoadError(Exception):
     """The model can't be loaded; the message says why and names the command that mends it."""
+
+
+def no_insertion() -> BadRequestError:
+    """Return the refusal of ``suffix`` by a model that was not made to fill in the middle."""
+    return BadRequestError(
+        "This model does not support insertion (suffix). Use a model whose vocabulary has tokens "
+        "for filling in the middle, or leave 'suffix' out.",
+        param="suffix",
+        code="unsupported_parameter",
+    )

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Self
 
 from freehold.core.errors import ServiceUnavailableError
-from freehold.engines.backends.llama_answer import Answer, lost, too_long
-from freehold.engines.backends.llama_channel import EngineLostError
+from freehold.engines.backends.llama_answer import Answer, evicted, lost, too_long
+from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_control import Control
 from freehold.engines.backends.llama_gguf import DamagedFileError, ModelFile, read_head
 from freehold.engines.backends.llama_process import ChildSettings, LlamaProcess
+from freehold.engines.backends.llama_score import Scoring, without_marks
 from freehold.engines.backends.llama_slots import PORTION, Lease, Slots
 from freehold.engines.backends.llama_wire import EnginePrompt, request_fields, write_request
 from freehold.engines.base import (
@@ -28,6 +29,8 @@ from freehold.engines.base import (
     Generation,
     TextDelta,
     TextEvent,
+    TokenLogprob,
+    no_insertion,
 )
 from freehold.engines.grammar import constraint
 from freehold.engines.template import Plain, PromptTemplate, TemplateFaultError
@@ -61,6 +64,8 @@ class LlamaEngine:
         self._child = child
         self._template = template
         self._start_token = model.start_token
+        self._insertion = model.insertion
+        self._vocabulary = model.vocabulary
         self._fingerprint = _fingerprint(child)
         self._running: _Running | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -97,7 +102,7 @@ class LlamaEngine:
         grammar = constraint(request)
         running = self._require()
         try:
-            prompt = await self._prompt(running, request.prompt)
+            prompt = await self._read(running, request)
             if request.sampling.max_tokens == 0:
                 yield [await self._nothing(running, prompt)]
                 return
@@ -125,6 +130,27 @@ class LlamaEngine:
                     yield group
         finally:
             answer.release()
+
+    async def score(self, prompt: str | Sequence[int], alternatives: int) -> Sequence[TokenLogprob]:
+        """Return the prompt's tokens with their figures; see ``TextEngine``."""
+        running = self._require()
+        try:
+            pieces = await running.control.pieces(prompt)
+            if len(pieces) >= self.window:
+                raise too_long(len(pieces), self.window, chat=False)
+            whole_token = (await self._plain_tokens(running, "a"))[0]
+            channel = await running.slots.channel()
+            lease = await running.slots.room(channel, len(pieces) + 1)
+            scoring = Scoring(channel, whole_token=whole_token, vocabulary=self._vocabulary)
+            try:
+                scored = await scoring.run(pieces, alternatives)
+            finally:
+                lease.channel.release()
+        except EngineLostError as error:
+            raise lost() from error
+        except EvictedError as error:
+            raise evicted() from error
+        return without_marks(scored, prompt)
 
     async def count_tokens(self, prompt: Chat | str) -> int:
         """Return the number of tokens that the prompt takes, template included."""
@@ -179,6 +205,17 @@ class LlamaEngine:
                 retry_after=max(1.0, self._delay_s),
             )
         return self._running
+
+    async def _read(self, running: _Running, request: Generation) -> EnginePrompt:
+        """Return the prompt as the engine takes it, around what is to be filled in."""
+        if request.suffix is None:
+            return await self._prompt(running, request.prompt)
+        if self._insertion is None or not isinstance(request.prompt, str):
+            raise no_insertion()
+        before, after, middle = self._insertion
+        prefix = await running.control.tokenize(request.prompt)
+        suffix = await running.control.tokenize(request.suffix)
+        return [before, *prefix, after, *suffix, middle]
 
     async def _prompt(self, running: _Running, prompt: Chat | str | Sequence[int]) -> EnginePrompt:
         """Return the prompt as the engine takes it: text, or pieces of text and token ids."""

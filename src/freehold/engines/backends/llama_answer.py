@@ -57,7 +57,7 @@ class Answer:
         except EngineLostError as error:
             raise lost() from error
         except EvictedError as error:
-            raise _evicted() from error
+            raise evicted() from error
         if lines is None:
             return None
         events: list[TextEvent] = []
@@ -79,7 +79,7 @@ class Answer:
         for choice in line.choices:
             if delta := text_delta(choice, self._count(line), self._alternatives):
                 if self._watch is not None and not self._watch.follows(delta.text):
-                    raise _failed("its answer left the grammar")
+                    raise failed("its answer left the grammar")
                 events.append(delta)
             if choice.finish_reason is not None and line.usage is not None:
                 events.append(self._done(choice.finish_reason, line.usage))
@@ -99,11 +99,11 @@ class Answer:
         if fault.type == _TOO_LONG:
             raise too_long(fault.n_prompt_tokens, self._window, chat=self._of_chat)
         if _POOL_FULL in fault.message:
-            raise _evicted()
+            raise evicted()
         if 400 <= fault.code < 500:
             param = "messages" if self._of_chat else "prompt"
             raise BadRequestError(f"The engine refused the request: {fault.message}", param=param)
-        raise _failed(fault.message)
+        raise failed(fault.message)
 
 
 def too_long(tokens: int, window: int, *, chat: bool) -> BadRequestError:
@@ -125,12 +125,14 @@ def lost() -> APIError:
     )
 
 
-def _failed(reason: str) -> APIError:
+def failed(reason: str) -> APIError:
+    """Return the error for an engine that broke its word; the reason goes to the log."""
     _log.error("llama.cpp failed: %s", reason)
     return InternalServerError("The engine failed while answering. Please try again.")
 
 
-def _evicted() -> APIError:
+def evicted() -> APIError:
+    """Return the error for an answer that had to make room for others."""
     return ServiceUnavailableError(
         "The model's memory is full with answers that began earlier. Please try again.",
         code="server_overloaded",

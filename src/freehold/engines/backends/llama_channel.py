@@ -44,7 +44,8 @@ class Channel(asyncio.Protocol):
             self._working = False
         if self._held:
             self._lines += lines
-            self._wake()
+            if lines or not self._working:  # not for a part of a line
+                self._wake()
         elif not self._working:
             self._on_idle(self)
 

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from freehold.engines.backends.llama_channel import EngineLostError
+from freehold.engines.backends.llama_score import Piece
 from freehold.engines.backends.llama_wire import EnginePrompt
 
 _TIMEOUT_S = 60.0
@@ -15,6 +16,15 @@ _TIMEOUT_S = 60.0
 
 class _Tokens(msgspec.Struct):
     tokens: list[int]
+
+
+class _Piece(msgspec.Struct):
+    id: int
+    piece: str | list[int]
+
+
+class _Pieces(msgspec.Struct):
+    tokens: list[_Piece]
 
 
 class _Content(msgspec.Struct):
@@ -44,6 +54,12 @@ class Control:
         body = {"content": prompt, "add_special": True, "parse_special": True}
         return msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens
 
+    async def pieces(self, prompt: EnginePrompt) -> list[Piece]:
+        """Return the tokens of a prompt with their bytes, those included that mark its start."""
+        body = {"content": prompt, "add_special": True, "parse_special": True, "with_pieces": True}
+        tokens = msgspec.json.decode(await self._post("/tokenize", body), type=_Pieces).tokens
+        return [Piece(token.id, _bytes(token.piece)) for token in tokens]
+
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens."""
         body = {"tokens": list(tokens)}
@@ -59,3 +75,8 @@ class Control:
         except httpx.HTTPError as error:
             raise EngineLostError from error
         return answer.content
+
+
+def _bytes(piece: str | list[int]) -> bytes:
+    """Return a token's bytes: the engine lists them where they are no text by themselves."""
+    return piece.encode() if isinstance(piece, str) else bytes(piece)

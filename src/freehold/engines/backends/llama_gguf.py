@@ -15,6 +15,13 @@ _ARRAY: Final = 9
 # Token types that the tokenizer reads only where control tokens are allowed.
 _UNKNOWN_TOKEN: Final = 2
 _CONTROL_TOKEN: Final = 3
+# What models call the tokens for filling in the middle; files may also name them by number.
+_INSERTION_NAMES: Final = (
+    {b"<|fim_prefix|>", b"<fim-prefix>", b"<fim_prefix>", b"<|code_prefix|>", b"<PRE>"},
+    {b"<|fim_suffix|>", b"<fim-suffix>", b"<fim_suffix>", b"<|code_suffix|>", b"<SUF>"},
+    {b"<|fim_middle|>", b"<fim-middle>", b"<fim_middle>", b"<|code_middle|>", b"<MID>"},
+)
+_BLANK: Final = "\u2581".encode()  # stands before some of these names
 
 
 class DamagedFileError(ValueError):
@@ -31,6 +38,8 @@ class ModelFile:
     bos_token: str
     eos_token: str
     start_token: int | None
+    vocabulary: int
+    insertion: tuple[int, int, int] | None
 
 
 def read_head(path: Path) -> ModelFile:
@@ -65,7 +74,21 @@ def _describe(facts: dict[str, Any]) -> ModelFile:
         bos_token=text(bos),
         eos_token=text(eos),
         start_token=bos if bos is not None else eos,
+        vocabulary=len(tokens),
+        insertion=_insertion(facts, tokens),
     )
+
+
+def _insertion(facts: dict[str, Any], tokens: list[bytes]) -> tuple[int, int, int] | None:
+    """Return the tokens before a prefix, a suffix and the middle; None where there are not all."""
+    found: list[int] = []
+    for role, names in zip(("pre", "suf", "mid"), _INSERTION_NAMES, strict=True):
+        token = facts.get(f"tokenizer.ggml.fim_{role}_token_id")
+        known = [place for place, name in enumerate(tokens) if name.removeprefix(_BLANK) in names]
+        if token is None and not known:
+            return None
+        found.append(known[0] if token is None else token)
+    return found[0], found[1], found[2]
 
 
 class _Reader:

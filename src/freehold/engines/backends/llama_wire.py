@@ -21,14 +21,17 @@ class _Alternative(msgspec.Struct):
     token: str
     bytes: list[int]
     logprob: float | None = None
+    id: int = -1
 
 
-class _Token(_Alternative):
+class DrawnToken(_Alternative):
+    """A token that was drawn, and the likeliest of all before any bias."""
+
     top_logprobs: list[_Alternative] = []
 
 
 class _Logprobs(msgspec.Struct):
-    content: list[_Token] = []
+    content: list[DrawnToken] = []
 
 
 class _Choice(msgspec.Struct):
@@ -121,7 +124,9 @@ def text_delta(choice: _Choice, tokens: int, alternatives: int | None) -> TextDe
     if choice.logprobs is None or alternatives is None:
         return TextDelta(choice.text, tokens)
     drawn = choice.logprobs.content
-    return TextDelta(choice.text, tokens, tuple(_token(token, alternatives) for token in drawn))
+    return TextDelta(
+        choice.text, tokens, tuple(token_logprob(token, alternatives) for token in drawn)
+    )
 
 
 def _drawing(sampling: Sampling, window: int) -> dict[str, Any]:
@@ -150,7 +155,8 @@ def _bias(token: int, bias: float) -> list[Any]:
     return [token, False if bias <= _BAN else bias]
 
 
-def _token(token: _Token, alternatives: int) -> TokenLogprob:
+def token_logprob(token: DrawnToken, alternatives: int) -> TokenLogprob:
+    """Return a drawn token's figures with this many alternatives."""
     top = tuple(
         Candidate(other.token, bytes(other.bytes), _finite(other.logprob))
         for other in token.top_logprobs[:alternatives]

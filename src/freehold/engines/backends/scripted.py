@@ -28,6 +28,7 @@ from freehold.engines.base import (
     TextEvent,
     TokenLogprob,
     ToolCallDelta,
+    no_insertion,
 )
 
 _WINDOW = 8192
@@ -77,11 +78,15 @@ class Answer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ScriptedEngine:
-    """Counts words as tokens; ``requests`` and ``cancelled`` say what it met."""
+    """Counts words as tokens; ``requests`` and ``cancelled`` say what it met.
+
+    A test may set ``sees``; the pictures then are in ``requests``.
+    """
 
     def __init__(self, config: EngineConfig, script: Sequence[Answer]) -> None:
         self.requests: list[Generation] = []
         self.cancelled = 0
+        self.sees = False
         self.resume = asyncio.Event()
         self._rules = [answer for answer in script if answer.when is not None]
         self._queue = [answer for answer in script if answer.when is None]
@@ -111,6 +116,8 @@ class ScriptedEngine:
     async def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
         """Yield one word or one piece of a call at a time, then ``Done``."""
         self.requests.append(request)
+        if request.suffix is not None:
+            raise no_insertion()
         prompt = await self._count(request)
         answer = self._choose(request)
         most = request.sampling.max_tokens or self._window - prompt
@@ -128,6 +135,12 @@ class ScriptedEngine:
         finally:
             self._busy -= 1
             self.cancelled += not complete
+
+    async def score(self, prompt: str | Sequence[int], alternatives: int) -> Sequence[TokenLogprob]:
+        """Return every word with made-up figures."""
+        text = prompt if isinstance(prompt, str) else self._text_of(prompt)
+        words = enumerate(_pieces(text))
+        return [one for at, word in words for one in _logprobs(Answer(), at, word, alternatives)]
 
     async def count_tokens(self, prompt: Chat | str) -> int:
         """Return the number of words."""
