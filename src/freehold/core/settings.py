@@ -241,10 +241,25 @@ def _anchor(table: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(binding, dict):
             continue
         row = cast("dict[str, Any]", binding)
-        for key in ("weights", "mmproj", "template"):
-            if isinstance(value := row.get(key), str) and _is_path(value):
-                row[key] = str(folder / Path(value).expanduser())
+        _anchor_fields(row, ("weights", "mmproj", "template"), folder)
+        if isinstance(options := row.get("options"), dict):
+            _anchor_options(cast("dict[str, Any]", options), folder)
     return table
+
+
+def _anchor_options(options: dict[str, Any], folder: Path) -> None:
+    """Anchor the files that options of llama.cpp name: a draft model, adapters."""
+    _anchor_fields(options, ("draft",), folder)
+    adapters = options.get("lora")
+    for adapter in cast("list[Any]", adapters) if isinstance(adapters, list) else []:
+        if isinstance(adapter, dict):
+            _anchor_fields(cast("dict[str, Any]", adapter), ("path",), folder)
+
+
+def _anchor_fields(row: dict[str, Any], names: Sequence[str], folder: Path) -> None:
+    for name in names:
+        if isinstance(value := row.get(name), str) and _is_path(value):
+            row[name] = str(folder / Path(value).expanduser())
 
 
 def _is_path(source: str) -> bool:

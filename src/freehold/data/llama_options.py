@@ -110,12 +110,18 @@ def resolved(options: Mapping[str, Any], path: Callable[[str], str]) -> dict[str
 
 
 def native(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as llama.cpp's parameters take them, by (dotted) field."""
-    table = rows()
-    known = ((table[name], value) for name, value in options.items() if name in table)
-    return {
-        row.target or row.name: _native(row, value) for row, value in known if row.type != "table"
-    }
+    """Return the options as llama.cpp's parameters take them, by (dotted) field.
+
+    Names that are not in the table are left as they are.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in options.items():
+        row = rows().get(name)
+        if row is None:
+            fields[name] = value
+        elif row.type != "table":
+            fields[row.target or name] = _native(row, value)
+    return fields
 
 
 def _sources(kind: str, value: Any) -> Iterator[str]:

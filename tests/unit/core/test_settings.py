@@ -161,3 +161,15 @@ def test_a_binding_is_checked_as_the_file_is():
     assert settings.parse_binding("x", {"slots": 2}).slots == 2
     with pytest.raises(SettingsError, match=r"models\.x\.slots"):
         settings.parse_binding("x", {"slots": 0})
+
+
+def test_relative_paths_in_options_start_at_the_file_too(tmp_path):
+    path = write(
+        tmp_path / "etc" / "f.toml",
+        '[models.a]\nweights = "a.gguf"\n[models.a.options]\ndraft = "d.gguf"\n'
+        'lora = [{ path = "l.gguf" }, { path = "hf:org/repo:l.gguf" }]\n',
+    )
+    options = load(environ={}, file=path).settings.models["a"].options
+    assert options["draft"] == str(tmp_path / "etc" / "d.gguf")
+    found = [adapter["path"] for adapter in options["lora"]]
+    assert found == [str(tmp_path / "etc" / "l.gguf"), "hf:org/repo:l.gguf"]

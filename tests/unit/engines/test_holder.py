@@ -169,3 +169,110 @@ async def test_close_turns_away_who_waits_and_closes_the_engine():
     assert engine.closed
     with pytest.raises(ServiceUnavailableError, match="shutting down"):
         await holder.admit().__aenter__()
+
+
+async def test_unloaded_engine_is_closed_and_loaded_again_when_asked_for():
+    engines = []
+    gone = []
+
+    async def load():
+        engines.append(Engine())
+        return engines[-1]
+
+    holder = Holder(load, 8, on_unloaded=lambda: gone.append(True))
+    assert (holder.status().state, holder.idle) == ("unloaded", False)
+    async with holder.admit():
+        assert not holder.idle
+    assert holder.idle
+    holder.unload()
+    assert holder.status().state == "unloaded"
+    async with holder.admit() as engine:
+        assert engine is engines[1]
+    assert (engines[0].closed, engines[1].closed, gone) == (True, False, [True])
+
+
+async def test_who_asks_while_the_engine_is_unloaded_waits_for_its_end():
+    closing = asyncio.Event()
+    order = []
+
+    class Slow(Engine):
+        async def close(self):
+            await closing.wait()
+            order.append("closed")
+
+    async def load():
+        order.append("loaded")
+        return Slow()
+
+    holder = Holder(load, 8)
+    await holder.ensure_loaded()
+    holder.unload()
+    asking = asyncio.create_task(holder.ensure_loaded())
+    await settle()
+    assert (order, holder.status().state) == (["loaded"], "loading")
+    closing.set()
+    await asking
+    assert order == ["loaded", "closed", "loaded"]
+    await holder.close()
+
+
+async def test_engine_in_use_is_not_unloaded():
+    engine = Engine()
+    holder = held(engine=engine)
+    async with holder.admit():
+        holder.unload()
+        assert holder.loaded
+    assert not engine.closed
+
+
+async def test_last_one_out_says_that_the_engine_is_idle():
+    told = []
+
+    async def load():
+        return Engine()
+
+    holder = Holder(load, 8, on_idle=lambda: told.append(holder.idle))
+    async with holder.admit(), holder.admit():
+        told.clear()
+    assert told == [True]
+
+
+async def test_unused_engine_is_unloaded_after_its_time():
+    unloaded = asyncio.Event()
+
+    async def load():
+        return Engine()
+
+    holder = Holder(load, 8, idle_unload_s=0.02, on_unloaded=unloaded.set)
+    async with holder.admit():
+        await asyncio.sleep(0.03)  # longer than an unused one would stay
+        assert holder.loaded
+    await asyncio.wait_for(unloaded.wait(), 5)
+    assert holder.status().state == "unloaded"
+
+
+async def test_pinned_engine_outlives_its_time():
+    async def load():
+        return Engine()
+
+    holder = Holder(load, 8, idle_unload_s=0.01)
+    holder.pin()
+    async with holder.admit():
+        assert holder.pinned
+    await asyncio.sleep(0.03)  # longer than an unused one would stay
+    assert holder.loaded
+
+
+async def test_what_was_loaded_once_is_proven_though_it_is_unloaded_now():
+    loads = 0
+
+    async def load():
+        nonlocal loads
+        loads += 1
+        return Engine()
+
+    holder = Holder(load, 8)
+    await holder.prove()
+    holder.unload()
+    await holder.prove()
+    assert loads == 1

@@ -10,8 +10,9 @@ from freehold.core.errors import (
     InternalServerError,
     NotBuiltError,
     NotFoundError,
+    ServiceUnavailableError,
 )
-from freehold.core.settings import ModelBinding, Settings
+from freehold.core.settings import ModelBinding, Settings, SettingsError
 from freehold.data.models import catalogue
 from freehold.engines.base import EngineConfig, EngineLoadError, EngineStatus
 from freehold.engines.registry import Registry
@@ -51,8 +52,12 @@ def engine(monkeypatch):
 
 @pytest.fixture
 def make(tmp_path):
-    def build(default: str = "smollm2-135m-instruct", **models: ModelBinding) -> Registry:
-        settings = Settings(state_dir=tmp_path, default_model=default, models=models)
+    def build(
+        default: str = "smollm2-135m-instruct", fields: dict | None = None, **models: ModelBinding
+    ) -> Registry:
+        settings = Settings(
+            state_dir=tmp_path, default_model=default, models=models, **(fields or {})
+        )
         return Registry(catalogue(), settings, WeightsStore(tmp_path), tmp_path)
 
     return build
@@ -268,3 +273,134 @@ def test_every_operation_of_a_row_is_allowed(make):
         model = registry.find(listed.id)
         for operation in model.row.operations:
             registry.require(model, operation)
+
+
+def test_unbound_embedding_ids_share_the_default_embedding_engine(make):
+    registry = make()
+    ids = ("text-embedding-3-small", "text-embedding-ada-002", "all-minilm-l6-v2")
+    assert len({id(registry.find(name).embedding) for name in ids}) == 1
+    with pytest.raises(NotBuiltError, match="no text engine"):
+        _ = registry.find("text-embedding-3-small").text
+    with pytest.raises(NotBuiltError, match="no embedding engine"):
+        _ = registry.find("gpt-4o").embedding
+
+
+def test_embedding_ids_can_be_left_unserved(make):
+    registry = make(fields={"default_embedding_model": "none"})
+    with pytest.raises(NotBuiltError, match="text-embedding-3-small"):
+        _ = registry.find("text-embedding-3-small").embedding
+
+
+@pytest.mark.parametrize("default", ["gpt-4o", "nothing"])
+def test_a_default_embedding_model_that_embeds_nothing_is_named(make, default):
+    with pytest.raises(InternalServerError, match=f"`{default}`.*default_embedding_model"):
+        make(fields={"default_embedding_model": default}).find("text-embedding-3-small")
+
+
+def test_an_own_embedding_id_takes_what_our_embedding_model_takes(make):
+    registry = make(**bound("mine", kind="embedding"))
+    model = registry.find("mine")
+    registry.require(model, "createEmbedding")
+    with pytest.raises(NotFoundError):
+        registry.require(model, "createChatCompletion")
+    assert model.embedding.status().state == "unloaded"
+
+
+def test_a_pattern_binds_ids_of_its_kind_only(make):
+    registry = make(**bound("*", model="x"))
+    assert registry.find("gpt-4o").spec.model == "x"
+    assert registry.find("text-embedding-3-small").spec.model == "all-minilm-l6-v2"
+    registry = make(**bound("text-*", model="x", kind="embedding"))
+    assert registry.find("text-embedding-3-small").spec.model == "x"
+
+
+def test_a_pattern_that_matches_other_kinds_only_is_refused(make):
+    with pytest.raises(SettingsError, match=r'"text-emb\*".*kind = "embedding"'):
+        make(**bound("text-emb*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_gpu_layer": 1}, "Did you mean n_gpu_layers?"),
+        ({"use_mlock": True}, "Did you mean load_mode?"),
+        ({"n_ctx": 512}, "is a setting of the model itself: context"),
+        ({"n_gpu_layers": "all"}, "a whole number"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_engine_is_loaded(make, options, message):
+    with pytest.raises(SettingsError, match=r'models\."mine"\.options: .*') as refusal:
+        make(mine=ModelBinding(weights="/x.gguf", options=options))
+    assert message in str(refusal.value)
+
+
+def test_options_of_a_backend_that_has_none_are_refused(make):
+    binding = ModelBinding(backend="upstream", base_url="http://x/v1", options={"n_batch": 1})
+    with pytest.raises(SettingsError, match="upstream takes no options"):
+        make(mine=binding)
+
+
+async def test_options_reach_the_backend(make, engine):
+    registry = make(**bound("mine", options={"anything": 1}))
+    await registry.find("mine").text.ensure_loaded()
+    assert engine.loaded[0].options["anything"] == 1
+
+
+def weights(folder, name, size):
+    file = folder / name
+    file.write_bytes(b"x" * size)
+    return str(file)
+
+
+async def test_a_model_leaves_memory_for_another_and_comes_back(make, engine, tmp_path):
+    registry = make(
+        fields={"memory_budget_mb": 1},
+        **bound("a", weights=weights(tmp_path, "a", 700_000)),
+        **bound("b", weights=weights(tmp_path, "b", 700_000)),
+    )
+    for name in ("a", "b", "a"):
+        async with registry.find(name).text.admit():
+            assert registry.find(name).text.loaded
+    assert [config.weights.name for config in engine.loaded] == ["a", "b", "a"]
+    assert engine.closed == 2
+
+
+async def test_a_pinned_model_stays_and_the_other_is_told_why(make, engine, tmp_path):
+    registry = make(
+        fields={"memory_budget_mb": 1},
+        **bound("a", weights=weights(tmp_path, "a", 700_000), pinned=True),
+        **bound("b", weights=weights(tmp_path, "b", 700_000)),
+    )
+    await registry.find("a").text.ensure_loaded()
+    with pytest.raises(ServiceUnavailableError, match="memory_budget_mb"):
+        await registry.find("b").text.ensure_loaded()
+    assert registry.statuses()["a"].state == "ready"
+
+
+async def test_all_parts_of_weights_count(make, tmp_path):
+    first = weights(tmp_path, "w-00001-of-00002.gguf", 600_000)
+    weights(tmp_path, "w-00002-of-00002.gguf", 600_000)
+    registry = make(fields={"memory_budget_mb": 1}, **bound("a", weights=first))
+    with pytest.raises(ServiceUnavailableError, match="1 MB"):
+        await registry.find("a").text.ensure_loaded()
+
+
+async def test_the_default_is_not_loaded_again_only_to_be_ready(make, engine):
+    registry = make("mine", **bound("mine"))
+    await registry.ensure_default_loaded()
+    registry.find("mine").text.unload()
+    await registry.ensure_default_loaded()
+    assert len(engine.loaded) == 1
+
+
+async def test_a_default_without_room_is_told(make, tmp_path):
+    binding = bound("mine", weights=weights(tmp_path, "w", 2_000_000))
+    registry = make("mine", fields={"memory_budget_mb": 1}, **binding)
+    with pytest.raises(EngineLoadError, match="memory_budget_mb"):
+        await registry.ensure_default_loaded()
+
+
+def test_a_status_tells_which_ids_the_engine_was_asked_for(make):
+    registry = make("mine", **bound("mine"))
+    registry.find("gpt-4o")
+    assert registry.statuses()["mine"].serves == ("gpt-4o", "mine")

@@ -79,10 +79,23 @@ def _parameters(settings: dict[str, Any]) -> Any:
     parameters.special = False
     parameters.verbosity = 1
     for name, value in settings["options"].items():
-        if not hasattr(parameters, name):
-            raise ValueError(f"llama.cpp has no option {name}")
-        setattr(parameters, name, value)
+        _set(parameters, name, value)
+    if parameters.speculative.draft.mparams.path:
+        kinds = _library.common_speculative_type
+        parameters.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
     return parameters
+
+
+def _set(parameters: Any, name: str, value: Any) -> None:
+    """Set a field, which may be one of a field: ``speculative.draft.n_max``."""
+    *path, last = name.split(".")
+    for part in path:
+        parameters = getattr(parameters, part)
+    if not hasattr(parameters, last):
+        raise ValueError(f"llama.cpp has no option {name}")
+    if name == "lora_adapters":
+        value = [_library.CommonAdapterLoraInfo(file, scale) for file, scale in value]
+    setattr(parameters, last, value)
 
 
 def _serve(server: Server, slot: socket.socket) -> None:

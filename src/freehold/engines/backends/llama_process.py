@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from freehold.data import llama_options
 from freehold.engines.backends.llama_channel import Channel
 from freehold.engines.base import EngineLoadError
 
@@ -190,7 +191,7 @@ async def _spawn(
         "control": str(control),
         "life_line": life_line,
         "slots": slots,
-        "options": dict(settings.options),
+        "options": llama_options.native(settings.options),
     }
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return await asyncio.create_subprocess_exec(
