@@ -23,6 +23,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 # Tells an Azure machine's secrets, though the address is a public one.
 _METADATA: Final = ipaddress.IPv4Address("168.63.129.16")
+_MOST_PORTS: Final = 65_535
 _TRIES: Final = 3
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "freehold"}
 
@@ -184,7 +185,7 @@ def _checked(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         raise FetchError("url") from None
-    if url.scheme not in _PORTS or not url.host or url.userinfo:
+    if url.scheme not in _PORTS or not url.host or url.userinfo or (url.port or 1) > _MOST_PORTS:
         raise FetchError("url")
     return url
 
