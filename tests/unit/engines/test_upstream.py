@@ -494,3 +494,48 @@ async def test_window_and_slots_have_room_unless_set(start, tmp_path):
     bounded = await UpstreamEngine.load(config)
     assert (bounded.window, bounded.slots, bounded.status().state) == (512, 2, "ready")
     await bounded.close()
+
+
+def scored(prompt_tokens: int, *tokens: str, **more: Any) -> Answer:
+    """Answer a request for the log-probabilities of a prompt."""
+    figures = [None, *(-1.0 for _ in tokens[1:])]
+    logprobs = {"tokens": tokens, "token_logprobs": figures, **more}
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 0}
+    return plain(200, {"choices": [{"text": "", "logprobs": logprobs}], "usage": usage})
+
+
+async def test_a_prompt_is_scored_by_the_upstream(start):
+    top = [None, {" there": -1.0, " you": -2.0}]
+    upstream, engine = await start(scored(2, "Hello", " there", top_logprobs=top))
+    found = await engine.score("Hello there", 2)
+    assert [one.token for one in found] == ["Hello", " there"]
+    others = (Candidate(" there", b" there", -1.0), Candidate(" you", b" you", -2.0))
+    assert found[1] == TokenLogprob(" there", b" there", -1.0, others)
+    assert upstream.asked[0].path == "/v1/completions"
+    wanted = {"echo": True, "max_tokens": 0, "logprobs": 2}
+    assert upstream.asked[0].body == {"model": "theirs", "prompt": "Hello there", **wanted}
+
+
+async def test_a_mark_of_the_beginning_is_left_out_of_a_score(start):
+    _, engine = await start(scored(2, "<s>", "Hello"))
+    assert [one.token for one in await engine.score("Hello", 0)] == ["Hello"]
+
+
+async def test_parts_of_characters_in_a_score_are_bytes(start):
+    _, engine = await start(scored(2, "bytes:\\xf0\\x9f", "bytes:\\x90\\x95"))
+    found = await engine.score("🐕", 0)
+    assert b"".join(one.bytes for one in found).decode() == "🐕"
+
+
+@pytest.mark.parametrize("answer", [scored(2), scored(5, "Hello"), plain(200, {"choices": []})])
+async def test_an_upstream_that_scores_nothing_is_told_of(start, answer):
+    _, engine = await start(answer)
+    with pytest.raises(BadRequestError) as caught:
+        await engine.score("Hello", 0)
+    assert caught.value.param == "echo"
+
+
+async def test_a_suffix_is_passed_on(start):
+    upstream, engine = await start(streamed([sse(*finish())]))
+    await collect(engine, Generation("a", suffix="c"))
+    assert upstream.asked[0].body["suffix"] == "c"

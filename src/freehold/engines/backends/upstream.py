@@ -27,6 +27,8 @@ from freehold.engines.backends.upstream_wire import (
     read_chunk,
     read_error,
     request_body,
+    scores,
+    scoring_body,
 )
 from freehold.engines.base import (
     Chat,
@@ -35,6 +37,7 @@ from freehold.engines.base import (
     EngineStatus,
     Generation,
     TextEvent,
+    TokenLogprob,
 )
 
 _WINDOW = 131_072
@@ -110,6 +113,25 @@ class UpstreamEngine:
                 await response.aclose()
         finally:
             self._busy -= 1
+
+    async def score(self, prompt: str | Sequence[int], alternatives: int) -> Sequence[TokenLogprob]:
+        """Return the upstream's figures. Raises ``BadRequestError`` where it tells none."""
+        body = scoring_body(prompt, self._config.model, alternatives)
+        response = await self._send("/completions", body)
+        try:
+            await _raise_for_status(response)
+            scored = scores(read_chunk(await response.aread()), prompt)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        finally:
+            await response.aclose()
+        if scored is None:
+            raise BadRequestError(
+                "The upstream that serves this model does not tell the log-probabilities of a "
+                "prompt, so 'echo' can't be used together with 'logprobs'.",
+                param="echo",
+            )
+        return scored
 
     async def count_tokens(self, prompt: Chat | str) -> int:
         """Return the upstream's count. Raises ``BadRequestError`` where it offers no tokenizer."""

@@ -231,7 +231,28 @@ def request_body(
         text = isinstance(request.prompt, str)
         body["prompt"] = request.prompt if text else list(request.prompt)
         body["logprobs"] = sampling.logprobs
+        body["suffix"] = request.suffix
     return path, {name: value for name, value in body.items() if value is not None}
+
+
+def scoring_body(prompt: str | Sequence[int], model: str, alternatives: int) -> dict[str, Any]:
+    """Return the body that asks for the log-probabilities of a prompt and for nothing else."""
+    text = prompt if isinstance(prompt, str) else list(prompt)
+    wanted = {"echo": True, "max_tokens": 0, "logprobs": alternatives}
+    return {"model": model, "prompt": text, **wanted}
+
+
+def scores(answer: Chunk, prompt: str | Sequence[int]) -> tuple[TokenLogprob, ...] | None:
+    """Return the prompt's tokens with their figures; None where the upstream told no such thing.
+
+    A token that marks the beginning, which some servers list, is left out.
+    """
+    told = _logprobs(answer.choices[0].logprobs) if answer.choices else ()
+    if not told or answer.usage is None or len(told) != answer.usage.prompt_tokens:
+        return None
+    first = told[0].bytes.decode(errors="ignore").rstrip("\ufffd")
+    marked = isinstance(prompt, str) and not prompt.startswith(first)
+    return told[1:] if marked else told
 
 
 def chat_body(chat: Chat, system_prompt: str | None) -> dict[str, Any]:
@@ -336,7 +357,14 @@ def _token(token: _Token) -> TokenLogprob:
 
 
 def _bytes(token: _Token) -> bytes:
-    return token.token.encode() if token.bytes is None else bytes(token.bytes)
+    return _raw(token.token) if token.bytes is None else bytes(token.bytes)
+
+
+def _raw(token: str) -> bytes:
+    """Return a token's bytes: a part of a character is written as ``bytes:\\xf0``."""
+    if not token.startswith("bytes:\\x"):
+        return token.encode()
+    return bytes.fromhex(token.removeprefix("bytes:").replace("\\x", " "))
 
 
 def _older_tokens(logprobs: _Logprobs) -> Iterable[TokenLogprob]:
@@ -344,6 +372,6 @@ def _older_tokens(logprobs: _Logprobs) -> Iterable[TokenLogprob]:
     pairs = zip(logprobs.tokens or (), logprobs.token_logprobs or (), strict=False)
     for place, (token, logprob) in enumerate(pairs):
         others = (tops[place] or {}) if place < len(tops) else {}
-        top = tuple(Candidate(text, text.encode(), value) for text, value in others.items())
+        top = tuple(Candidate(text, _raw(text), value) for text, value in others.items())
         # Null stands for a certainty: the first token of an echoed prompt.
-        yield TokenLogprob(token, token.encode(), logprob or 0.0, top)
+        yield TokenLogprob(token, _raw(token), logprob or 0.0, top)
