@@ -51,9 +51,9 @@ class Shape:
 
 def read_safetensors(path: Path) -> dict[str, Array]:
     """Return the arrays of a file, mapped from the disk."""
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         (size,) = struct.unpack_from("<Q", mapped)
         header = json.loads(mapped[8 : 8 + size])
         header.pop("__metadata__", None)
