@@ -76,24 +76,39 @@ class _Engines(Collector):
     def collect(self) -> Iterable[Metric]:
         families = {
             name: GaugeMetricFamily(f"freehold_engine_{name}", text, labels=["model"])
-            for name, text in (
-                ("ready", "1 while the engine can answer"),
-                ("slots", "Generations that can run at once"),
-                ("busy", "Generations that run now"),
-                ("queued", "Requests that wait for a slot"),
-                ("restarts", "Times the engine was started again"),
-                ("resident_bytes", "Memory of the engine's process"),
-            )
+            for name, text in _FIGURES.items()
         }
+        state = GaugeMetricFamily("freehold_engine_state", "1 for its state", ["model", "state"])
+        serves = GaugeMetricFamily(
+            "freehold_engine_serves", "1 for each id that it was asked for", ["model", "id"]
+        )
         for model, status in self._statuses().items():
-            figures = {
-                "ready": float(status.state == "ready"),
-                "slots": status.slots,
-                "busy": status.busy,
-                "queued": status.queued,
-                "restarts": status.restarts,
-                "resident_bytes": status.resident_bytes or 0,
-            }
-            for name, figure in figures.items():
+            for name, figure in _figures(status).items():
                 families[name].add_metric([model], figure)
-        return families.values()
+            state.add_metric([model, status.state], 1)
+            for model_id in status.serves:
+                serves.add_metric([model, model_id], 1)
+        return [*families.values(), state, serves]
+
+
+_FIGURES = {
+    "ready": "1 while the engine can answer",
+    "slots": "Generations that can run at once",
+    "busy": "Generations that run now",
+    "queued": "Requests that wait for a slot",
+    "restarts": "Times the engine was started again",
+    "resident_bytes": "Memory of the engine's process",
+    "tokens_per_second": "Speed of late while at work, all slots together",
+}
+
+
+def _figures(status: EngineStatus) -> dict[str, float]:
+    return {
+        "ready": float(status.state == "ready"),
+        "slots": status.slots,
+        "busy": status.busy,
+        "queued": status.queued,
+        "restarts": status.restarts,
+        "resident_bytes": status.resident_bytes or 0,
+        "tokens_per_second": status.tokens_per_s or 0,
+    }

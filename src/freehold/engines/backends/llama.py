@@ -185,6 +185,7 @@ class LlamaEngine:
             window=self.window,
             resident_bytes=running.process.resident_bytes() if running else None,
             detail=self._detail,
+            tokens_per_s=running.slots.tokens_per_s if running else None,
         )
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from freehold.engines.backends.llama_channel import Channel, EngineLostError
+from freehold.engines.speed import Speed
 
 # Room for an answer is taken in portions, the next one a while before the last is used up, so
 # that another answer that must make room has ended by then.
@@ -38,6 +39,12 @@ class Slots:
         self._idle: asyncio.Queue[Channel | None] = asyncio.Queue()
         self._leases: dict[Channel, Lease] = {}
         self._waiters: deque[_Waiting] = deque()
+        self._speed = Speed()
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """How fast all slots together are while any is at work."""
+        return self._speed.tokens_per_s
 
     @property
     def busy(self) -> int:
@@ -51,7 +58,8 @@ class Slots:
 
     def idle(self, channel: Channel) -> None:
         """Take a slot back: its engine work has ended."""
-        self._leases.pop(channel, None)
+        if self._leases.pop(channel, None) is not None:
+            self._speed.end()
         self._idle.put_nowait(channel)
         self._let_in()
 
@@ -90,6 +98,7 @@ class Slots:
     def grow(self, lease: Lease, tokens: int) -> None:
         """Note more tokens of the answer; where the pool is full, the youngest answer must go."""
         lease.used += tokens
+        self._speed.count(tokens)
         while lease.reserved < min(lease.used + _AHEAD, lease.limit):
             if lease.evicted or not self._make_room(lease):
                 return
@@ -124,6 +133,7 @@ class Slots:
     def _lease(self, channel: Channel, tokens: int) -> Lease:
         lease = Lease(channel, tokens)
         self._leases[channel] = lease
+        self._speed.begin()
         return lease
 
     def _unreserved(self) -> int:

@@ -34,6 +34,7 @@ from freehold.engines.base import (
     EngineLoadError,
     EngineStatus,
 )
+from freehold.engines.speed import Speed
 
 _log = logging.getLogger(__name__)
 # Calls under way at once; they wait for each other in the child, where they are joined.
@@ -55,6 +56,7 @@ class MiniLMEngine:
         self._restarts = 0
         self._delay_s = _FIRST_DELAY_S
         self._detail: str | None = None
+        self._speed = Speed()
 
     @classmethod
     async def load(cls, config: EngineConfig) -> Self:
@@ -81,12 +83,17 @@ class MiniLMEngine:
 
     async def embed(self, inputs: Sequence[EmbeddingInput]) -> Embedded:
         """Return the vector and the token count of every input; see ``EmbeddingEngine``."""
+        running = self._require()
+        self._speed.begin()
         try:
-            answer = await self._require().embed(_plain(inputs))
+            answer = await running.embed(_plain(inputs))
         except ChildLostError as error:
             raise _lost() from error
+        finally:
+            self._speed.end()
         if not isinstance(answer, Vectors):
             raise _refused(answer)
+        self._speed.count(sum(answer.tokens))
         rows = np.frombuffer(answer.vectors, np.float32).reshape(len(inputs), self._dimensions)
         return Embedded(rows, tuple(answer.tokens))
 
@@ -110,6 +117,7 @@ class MiniLMEngine:
             window=self._window,
             resident_bytes=_resident_bytes(running.pid) if running else None,
             detail=self._detail,
+            tokens_per_s=self._speed.tokens_per_s,
         )
 
     async def close(self) -> None:
