@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from freehold.core.errors import BadRequestError, ServiceUnavailableError
 from freehold.engines.backends.minilm import MiniLMEngine
 from freehold.engines.backends.minilm_batches import Batches, Job, Window
-from freehold.engines.backends.minilm_model import OVERLAP, split
+from freehold.engines.backends.windows import OVERLAP, split
 from freehold.engines.base import EngineConfig, EngineLoadError
 from freehold.engines.weights import WeightsStore
 from unit.engines.minilm_models import WINDOW, Reference, write_tiny
@@ -169,7 +169,7 @@ async def test_a_cancelled_request_leaves_nothing_behind(engine):
 async def test_a_dead_child_fails_its_requests_and_is_replaced(engine):
     task = asyncio.create_task(engine.embed(["cat " * 4000] * 50))
     await asyncio.sleep(0.05)
-    os.kill(engine._running.pid, signal.SIGKILL)
+    os.kill(engine._kept.running.pid, signal.SIGKILL)
     with pytest.raises(ServiceUnavailableError):
         await task
     async with asyncio.timeout(30):
@@ -179,8 +179,8 @@ async def test_a_dead_child_fails_its_requests_and_is_replaced(engine):
 
 
 async def test_nothing_is_asked_of_an_engine_that_restarts(engine, monkeypatch):
-    monkeypatch.setattr(engine, "_delay_s", 60)
-    os.kill(engine._running.pid, signal.SIGKILL)
+    monkeypatch.setattr(engine._kept, "_delay_s", 60)
+    os.kill(engine._kept.running.pid, signal.SIGKILL)
     async with asyncio.timeout(30):
         while engine.status().state == "ready":
             await asyncio.sleep(0.02)
@@ -199,7 +199,7 @@ def test_the_child_ends_with_its_server(tiny, tmp_path):
         async def main():
             config = EngineConfig("m", Path("."), weights=Path(sys.argv[1]))
             engine = await MiniLMEngine.load(config)
-            print(engine._running.pid, flush=True)
+            print(engine._kept.running.pid, flush=True)
             os._exit(9)
 
         asyncio.run(main())

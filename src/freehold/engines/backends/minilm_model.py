@@ -16,9 +16,8 @@ from freehold.engines.backends.minilm_graph import (
     read_safetensors,
 )
 from freehold.engines.backends.minilm_messages import Input
+from freehold.engines.backends.windows import split
 
-# Tokens that neighbouring windows of a long input share at least.
-OVERLAP: Final = 32
 _TEXTS_AT_ONCE: Final = 64
 _LONGEST_UNSAID: Final = 512
 
@@ -102,17 +101,6 @@ class EmbeddingModel:
         for window, vectors in zip(batch, hidden, strict=True):
             size = len(window.tokens)
             window.job.add(window.index, vectors[:size].mean(axis=0), size)
-
-
-def split(tokens: Sequence[int], room: int) -> list[Sequence[int]]:
-    """Return overlapping windows of equal length that cover the tokens."""
-    if len(tokens) <= room:
-        return [tokens]
-    overlap = min(OVERLAP, room // 2)
-    last = len(tokens) - room
-    steps = -(-last // (room - overlap))
-    starts = [last * step // steps for step in range(steps + 1)]
-    return [tokens[start : start + room] for start in starts]
 
 
 def _tokenizer(path: Path) -> tokenizers.Tokenizer:

@@ -108,6 +108,14 @@ class EmbeddingProcess:
         """Return the answer to ``Count``. Raises ``ChildLostError``."""
         return await self._ask(Count(next(self._numbers), inputs))
 
+    def resident_bytes(self) -> int | None:
+        """Return the child's memory where the system tells it."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        except OSError:
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     async def wait(self) -> str:
         """Return how the child ended, once it has."""
         code = await self._process.wait()
