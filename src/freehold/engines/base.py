@@ -107,7 +107,8 @@ class Generation:
     ``prompt``: a conversation, raw text, or native token ids. ``schema``: the answer's text must be
     JSON that fits it (calls of tools remain possible); ``{"type": "object"}`` means any object.
     ``stop``: the engine should end before any of these strings; the caller cuts there anyway.
-    ``suffix``: what should follow the text, for a prompt that is text.
+    ``suffix``: what should follow the text, for a prompt that is text. ``whole``: nobody reads
+    before the end, so events may come late and in large groups.
     """
 
     prompt: Chat | str | Sequence[int]
@@ -115,6 +116,7 @@ class Generation:
     schema: JSONSchema | None = None
     stop: tuple[str, ...] = ()
     suffix: str | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,10 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Some more text, whole characters only. ``tokens`` counts the tokens it took."""
+    """Some more text, whole characters only.
+
+    ``tokens`` counts the tokens it took as far as the engine tells; ``Done`` has the true sum.
+    """
 
     text: str
     tokens: int = 1

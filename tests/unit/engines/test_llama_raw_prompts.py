@@ -87,6 +87,19 @@ async def test_a_prompt_beyond_the_window_is_not_scored(load):
     assert caught.value.code == "context_length_exceeded"
 
 
+@pytest.mark.parametrize("token", [-1, 6144, 2**40])
+async def test_ids_that_the_model_does_not_have_are_refused_by_name(load, token):
+    engine = await load()
+    for asked in (
+        engine.score([5, token], 0),
+        engine.detokenize([5, token]),
+        written(engine, [5, token]),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            await asked
+        assert str(token) in caught.value.message
+
+
 async def test_scoring_that_is_cancelled_gives_its_slot_back(load):
     engine = await load(slots=1)
     scoring = asyncio.create_task(engine.score("word " * 400, 0))

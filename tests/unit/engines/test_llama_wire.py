@@ -49,7 +49,7 @@ def test_logprobs_of_what_was_impossible_are_finite():
     token = {"token": "a", "bytes": [97], "logprob": -1e30, "top_logprobs": [other]}
     choice = {"text": "a", "logprobs": {"content": [token]}}
     (read,) = read_line(json.dumps({"choices": [choice]})).choices
-    delta = text_delta(read, 1, 1)
+    delta = text_delta(read, 1)
     assert [t.logprob for t in delta.logprobs] == [-9999.0]
     assert [t.logprob for t in delta.logprobs[0].top] == [-9999.0]
 

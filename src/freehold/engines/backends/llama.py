@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from freehold.core.errors import ServiceUnavailableError
+from freehold.core.errors import BadRequestError, ServiceUnavailableError
 from freehold.engines.backends.llama_answer import Answer, evicted, lost, too_long
 from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_control import Control
@@ -19,7 +19,7 @@ from freehold.engines.backends.llama_gguf import DamagedFileError, ModelFile, re
 from freehold.engines.backends.llama_process import ChildSettings, LlamaProcess
 from freehold.engines.backends.llama_score import Scoring, without_marks
 from freehold.engines.backends.llama_slots import PORTION, Lease, Slots
-from freehold.engines.backends.llama_wire import EnginePrompt, request_fields, write_request
+from freehold.engines.backends.llama_wire import LATE, EnginePrompt, request_fields, write_request
 from freehold.engines.base import (
     Chat,
     Done,
@@ -106,13 +106,17 @@ class LlamaEngine:
             if request.sampling.max_tokens == 0:
                 yield [await self._nothing(running, prompt)]
                 return
-            lease = await self._enter(running, request, prompt)
+            lease, need = await self._enter(running, request, prompt)
         except EngineLostError as error:
             raise lost() from error
         # In calls and JSON a stop string would cut what must stay whole.
         stop = () if grammar else request.stop
-        fields = request_fields(prompt, request.sampling, grammar, self.window, stop)
-        body = write_request(fields)
+        # A short prompt's bound is near enough; of a long one the engine tells the true size.
+        long = need > self.window // self.slots
+        if not long:
+            running.slots.knows_prompt(lease, need, request.sampling.max_tokens or self.window)
+        fields = request_fields(prompt, request.sampling, grammar, self.window, stop, progress=long)
+        body = (LATE if request.whole else b"") + write_request(fields)
         answer = Answer(
             running.slots,
             lease,
@@ -134,6 +138,7 @@ class LlamaEngine:
     async def score(self, prompt: str | Sequence[int], alternatives: int) -> Sequence[TokenLogprob]:
         """Return the prompt's tokens with their figures; see ``TextEngine``."""
         running = self._require()
+        self._check_ids(prompt)
         try:
             pieces = await running.control.pieces(prompt)
             if len(pieces) >= self.window:
@@ -170,6 +175,7 @@ class LlamaEngine:
 
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of native token ids."""
+        self._check_ids(tokens)
         try:
             return await self._require().control.detokenize(tokens)
         except EngineLostError as error:
@@ -207,6 +213,18 @@ class LlamaEngine:
             )
         return self._running
 
+    def _check_ids(self, tokens: str | Sequence[int]) -> None:
+        """Refuse ids that the model does not have: the library must not meet them."""
+        if isinstance(tokens, str):
+            return
+        strange = [token for token in tokens if not 0 <= token < self._vocabulary]
+        if strange:
+            raise BadRequestError(
+                f"Invalid 'prompt': {strange[0]} is not a token ID of this model's vocabulary.",
+                param="prompt",
+                code="invalid_value",
+            )
+
     async def _read(self, running: _Running, request: Generation) -> EnginePrompt:
         """Return the prompt as the engine takes it, around what is to be filled in."""
         if request.suffix is None:
@@ -221,6 +239,7 @@ class LlamaEngine:
     async def _prompt(self, running: _Running, prompt: Chat | str | Sequence[int]) -> EnginePrompt:
         """Return the prompt as the engine takes it: text, or pieces of text and token ids."""
         if not isinstance(prompt, Chat):
+            self._check_ids(prompt)
             return [self._start_token] if not prompt and self._start_token is not None else prompt
         pieces: list[str | int] = []
         for piece in self._template.render(prompt):
@@ -236,8 +255,13 @@ class LlamaEngine:
             self._plain[text] = await running.control.tokenize(text)
         return self._plain[text]
 
-    async def _enter(self, running: _Running, request: Generation, prompt: EnginePrompt) -> Lease:
-        """Wait for a slot, then for room for the prompt and the first part of the answer."""
+    async def _enter(
+        self, running: _Running, request: Generation, prompt: EnginePrompt
+    ) -> tuple[Lease, int]:
+        """Wait for a slot, then for room for the prompt and the first part of the answer.
+
+        Also returns the prompt's tokens, or a bound of them.
+        """
         answer = min(PORTION, request.sampling.max_tokens or PORTION)
         channel = await running.slots.channel()
         need = _most_tokens(prompt)
@@ -247,7 +271,7 @@ class LlamaEngine:
             except BaseException:
                 running.slots.idle(channel)
                 raise
-        return await running.slots.room(channel, need + answer)
+        return await running.slots.room(channel, need + answer), need
 
     async def _count(
         self, running: _Running, prompt: EnginePrompt, given: Chat | str | Sequence[int]

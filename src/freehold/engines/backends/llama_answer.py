@@ -77,19 +77,13 @@ class Answer:
         if line.prompt_progress is not None:
             self._slots.knows_prompt(self._lease, line.prompt_progress.total, self._most)
         for choice in line.choices:
-            if delta := text_delta(choice, self._count(line), self._alternatives):
+            if delta := text_delta(choice, self._alternatives):
+                self._drawn += 1
                 if self._watch is not None and not self._watch.follows(delta.text):
                     raise failed("its answer left the grammar")
                 events.append(delta)
             if choice.finish_reason is not None and line.usage is not None:
                 events.append(self._done(choice.finish_reason, line.usage))
-
-    def _count(self, line: Line) -> int:
-        """Return how many tokens were drawn for this line."""
-        before = self._drawn
-        if line.timings is not None:
-            self._drawn = max(before, line.timings.predicted_n)
-        return self._drawn - before
 
     def _done(self, reason: FinishReason, usage: Usage) -> Done:
         cached = usage.prompt_tokens_details.cached_tokens

@@ -3,7 +3,8 @@
 Started by ``llama_process`` with its settings as JSON in the only argument. On a slot's socket the
 parent writes a request as one line of JSON; the answer is the engine's own JSON, one line per
 token or so, then an empty line. An empty line from the parent means: stop. The first empty line
-of each slot says that the model is loaded.
+of each slot says that the model is loaded. Where nobody reads an answer before its end, the request
+has ``LATE`` in front, and lines are sent in groups.
 
 The process lives as long as the life line: a pipe whose other end only the parent holds.
 """
@@ -11,6 +12,7 @@ The process lives as long as the life line: a pipe whose other end only the pare
 import fcntl
 import json
 import os
+import select
 import socket
 import sys
 import threading
@@ -22,6 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs] - it has none
 
+LATE = b"~"
+_LINES_HELD = 32
 _READ_SIZE = 1 << 16
 _library: Any = xllamacpp
 
@@ -123,23 +127,29 @@ def _read_request(slot: socket.socket) -> tuple[bytes, bool] | None:
 
 
 def _answer(server: Server, slot: socket.socket, request: bytes) -> None:
+    most = _LINES_HELD if request.startswith(LATE) else 1
+    held: list[bytes] = []
+    stop = select.poll()
+    stop.register(slot, select.POLLIN)
+
     def on_data(data: bytes) -> bool:
-        slot.sendall(data + b"\n")
-        return _stop_wanted(slot)
+        held.append(data)
+        if len(held) >= most:
+            _send(slot, held)
+        return bool(stop.poll(0))
 
     try:
-        server.handle_completions(request, on_data)
+        server.handle_completions(request.removeprefix(LATE), on_data)
     except (RuntimeError, ValueError) as error:
         fault = {"error": {"code": 500, "message": str(error), "type": "server_error"}}
-        slot.sendall(json.dumps(fault).encode() + b"\n")
+        held.append(json.dumps(fault).encode())
+    _send(slot, held)
 
 
-def _stop_wanted(slot: socket.socket) -> bool:
-    try:
-        slot.recv(1, socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    return True
+def _send(slot: socket.socket, lines: list[bytes]) -> None:
+    if lines:
+        slot.sendall(b"\n".join(lines) + b"\n")
+        lines.clear()
 
 
 if __name__ == "__main__":

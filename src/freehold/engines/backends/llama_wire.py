@@ -67,12 +67,6 @@ class Progress(msgspec.Struct):
     total: int
 
 
-class Timings(msgspec.Struct):
-    """Tokens drawn so far, also those whose text is held back until a character is whole."""
-
-    predicted_n: int = 0
-
-
 class Line(msgspec.Struct):
     """One line of an answer."""
 
@@ -80,8 +74,10 @@ class Line(msgspec.Struct):
     usage: Usage | None = None
     error: Fault | None = None
     prompt_progress: Progress | None = None
-    timings: Timings | None = None
 
+
+# In front of a request: lines may come late (``llama_child`` knows the same mark).
+LATE = b"~"
 
 read_line = msgspec.json.Decoder(Line).decode
 write_request = msgspec.json.Encoder().encode
@@ -93,13 +89,14 @@ def request_fields(
     grammar: str | None,
     window: int,
     stop: Sequence[str] = (),
+    *,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Return the body of a completion request that means what the API's parameters mean."""
     fields: dict[str, Any] = {
         "prompt": prompt,
         "stream": True,
-        "return_progress": True,
-        "timings_per_token": True,
+        "return_progress": progress,
         "cache_prompt": True,
         "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
         **_drawing(sampling, window),
@@ -117,16 +114,14 @@ def request_fields(
     return fields
 
 
-def text_delta(choice: _Choice, tokens: int, alternatives: int | None) -> TextDelta | None:
+def text_delta(choice: _Choice, alternatives: int | None) -> TextDelta | None:
     """Return the delta of a line; None where it carries no text, as at the end."""
     if not choice.text:
         return None
     if choice.logprobs is None or alternatives is None:
-        return TextDelta(choice.text, tokens)
+        return TextDelta(choice.text)
     drawn = choice.logprobs.content
-    return TextDelta(
-        choice.text, tokens, tuple(token_logprob(token, alternatives) for token in drawn)
-    )
+    return TextDelta(choice.text, 1, tuple(token_logprob(token, alternatives) for token in drawn))
 
 
 def _drawing(sampling: Sampling, window: int) -> dict[str, Any]:

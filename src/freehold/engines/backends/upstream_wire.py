@@ -361,7 +361,7 @@ def _bytes(token: _Token) -> bytes:
 
 
 def _raw(token: str) -> bytes:
-    """Return a token's bytes: a part of a character is written as ``bytes:\\xf0``."""
+    r"""Return a token's bytes: a part of a character is written as ``bytes:\xf0``."""
     if not token.startswith("bytes:\\x"):
         return token.encode()
     return bytes.fromhex(token.removeprefix("bytes:").replace("\\x", " "))

@@ -90,7 +90,9 @@ def prepare(body: Body, model: Model) -> Prepared:
         arguments={tool.name: tool.parameters or {} for tool in tools if tool.strict},
         schema=schema,
     )
-    generation = Generation(chat, _sampling(body, model, n), schema=schema, stop=stops)
+    generation = Generation(
+        chat, _sampling(body, model, n), schema=schema, stop=stops, whole=not body.stream
+    )
     return Prepared(body, model, generation, promise, n, _pictures(body, model, chat))
 
 
