@@ -78,9 +78,11 @@ class _Engines(Collector):
             name: GaugeMetricFamily(f"freehold_engine_{name}", text, labels=["model"])
             for name, text in _FIGURES.items()
         }
-        state = GaugeMetricFamily("freehold_engine_state", "1 for its state", ["model", "state"])
+        state = GaugeMetricFamily(
+            "freehold_engine_state", "1 for its state", labels=["model", "state"]
+        )
         serves = GaugeMetricFamily(
-            "freehold_engine_serves", "1 for each id that it was asked for", ["model", "id"]
+            "freehold_engine_serves", "1 for each id that was asked for", labels=["model", "id"]
         )
         for model, status in self._statuses().items():
             for name, figure in _figures(status).items():

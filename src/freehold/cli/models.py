@@ -1,16 +1,19 @@
 """``freehold models``: the catalogue, the weights on this machine, and what serves which id."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from freehold.cli import bindings, configfile, fetch, options, table
+from freehold.cli import bindings, configfile, fetch, options, running, table
+from freehold.cli.address import local_url
 from freehold.cli.options import with_settings
 from freehold.core import settings as core_settings
 from freehold.core.errors import APIError
 from freehold.core.settings import Loaded
 from freehold.engines.base import EngineLoadError
-from freehold.engines.registry import Model
+from freehold.engines.loading import EngineSpec
+from freehold.engines.registry import Model, Registry
 from freehold.engines.weights import WeightsStore
 
 
@@ -54,11 +57,18 @@ Example:
 
 @models.command(epilog=_SHOW)
 @click.argument("model_id", metavar="ID")
-@with_settings()
-def show(loaded: Loaded, model_id: str) -> None:
-    """Show what is known of a model and what serves it."""
+@click.option(
+    "--base-url", envvar="FREEHOLD_BASE_URL", show_envvar=True, help="Server, up to and with /v1."
+)
+@with_settings("host", "port")
+def show(loaded: Loaded, model_id: str, base_url: str | None) -> None:
+    """Show what is known of a model, what serves it, and how that is doing.
+
+    Slots, queue, memory and speed come from the running server's /metrics.
+    """
+    registry = bindings.registry(loaded.settings)
     try:
-        model = bindings.registry(loaded.settings).find(model_id)
+        model = registry.find(model_id)
     except (APIError, EngineLoadError) as error:
         raise click.ClickException(str(error)) from None
     facts = model.row.model_dump(mode="json", exclude_defaults=True)
@@ -70,6 +80,33 @@ def show(loaded: Loaded, model_id: str) -> None:
     click.echo(f"served by = {model.spec.backend}, {model.spec.model}")
     if model.spec.weights:
         click.echo(f"weights here = {_weights_state(loaded, model)}")
+    url = (base_url or "").removesuffix("/").removesuffix("/v1")
+    url = url or local_url(loaded.settings.host, loaded.settings.port)
+    _show_running(url, lambda other: _spec_of(registry, other) == model.spec)
+
+
+def _spec_of(registry: Registry, model_id: str) -> EngineSpec | None:
+    try:
+        return registry.find(model_id).spec
+    except APIError:  # an id of a server with other settings
+        return None
+
+
+def _show_running(url: str, is_served_alike: Callable[[str], bool]) -> None:
+    """Show the figures of an engine in the server at ``url``, where there is one."""
+    try:
+        figures = running.figures(url, is_served_alike)
+    except running.NoServerError:
+        click.echo(f"engine = unknown, no server answers at {url}")
+        return
+    if figures is None:
+        click.echo(f"engine = not asked for yet by anyone at {url}")
+        return
+    click.echo(f"engine = {figures.state} at {url}")
+    click.echo(f"slots = {figures.slots}, {figures.busy} busy")
+    click.echo(f"queue = {figures.queued}")
+    click.echo(f"memory = {figures.resident_bytes / 1e6:.0f} MB")
+    click.echo(f"tokens/s = {figures.tokens_per_s:.1f}")
 
 
 def _text(value: object) -> str:
