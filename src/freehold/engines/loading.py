@@ -25,9 +25,14 @@ NAMED_BACKENDS: Mapping[Use, Mapping[str, str]] = {
         "upstream": "freehold.engines.backends.upstream:UpstreamEngine",
         "scripted": "freehold.engines.backends.scripted:ScriptedEngine",
     },
-    "embedding": {"minilm": "freehold.engines.backends.minilm:MiniLMEngine"},
+    "embedding": {
+        "minilm": "freehold.engines.backends.minilm:MiniLMEngine",
+        "llama": "freehold.engines.backends.llama_embeddings:LlamaEmbeddingEngine",
+        "upstream": "freehold.engines.backends.upstream_embeddings:UpstreamEmbeddingEngine",
+    },
 }
 LLAMA, UPSTREAM = NAMED_BACKENDS["chat"]["llama"], NAMED_BACKENDS["chat"]["upstream"]
+_LLAMAS = frozenset(backends["llama"] for backends in NAMED_BACKENDS.values())
 # Fields of a binding that only some backends know.
 _FIELDS = frozenset({"base_url", "api_key_env", "timeout_s", "retries", "script"})
 _PART = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
@@ -80,7 +85,7 @@ class Loader:
     def _config(self, spec: EngineSpec) -> EngineConfig:
         """Resolve every file of the model; reads and hashes what has changed."""
         options = json.loads(spec.options)
-        if spec.backend == LLAMA:
+        if spec.backend in _LLAMAS:
             options = llama_options.resolved(options, lambda name: str(self._weights.path(name)))
         return EngineConfig(
             model=spec.model,
@@ -97,7 +102,7 @@ class Loader:
 
 def options_of(backend: str, binding: ModelBinding) -> str:
     """Return what only the backend knows, as canonical JSON (a spec must be hashable)."""
-    fields = _FIELDS if backend != LLAMA else {"mmproj"}
+    fields = _FIELDS if backend not in _LLAMAS else {"mmproj"}
     given = binding.model_dump(mode="json", include=set(fields), exclude_none=True)
     return json.dumps({**given, **binding.options}, sort_keys=True)
 
@@ -107,7 +112,7 @@ def check_options(name: str, binding: ModelBinding) -> None:
     if not binding.options:
         return
     where = f'models."{name}".options'
-    if binding.backend in ("llama", LLAMA):
+    if binding.backend in {"llama", *_LLAMAS}:
         if fault := llama_options.fault(binding.options):
             raise SettingsError(f"{where}: {fault}")
     elif ":" not in binding.backend:

@@ -163,6 +163,17 @@ class UpstreamEngine:
         text = answer.prompt if answer.content is None else answer.content
         return _no_tokenizer() if text is None else text
 
+    async def ask(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """Return the whole answer to a request. Raises what ``generate`` raises."""
+        response = await self._send(path, body)
+        try:
+            await _raise_for_status(response)
+            return await response.aread()
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        finally:
+            await response.aclose()
+
     def status(self) -> EngineStatus:
         """Return what is known without asking the upstream."""
         return EngineStatus(
