@@ -75,10 +75,32 @@ def _stored_messages() -> Amendment:
     )
 
 
+def _completions() -> tuple[Amendment, ...]:
+    """One schema stands for whole answers and for chunks, which have no reason and usage yet."""
+    answer, choice = "CreateCompletionResponse", ("properties", "choices", "items", "properties")
+    figures = (*choice, "logprobs", "properties")
+    echoed = "the first token of an echoed prompt has no log-probability"
+    request = document.schema("CreateCompletionRequest")["properties"]["logit_bias"]
+    return (
+        Amendment("CreateCompletionRequest", (), {"required": ["model"]}, "prompt has a default"),
+        Amendment(
+            "CreateCompletionRequest",
+            ("properties", "logit_bias"),
+            {**request, "additionalProperties": {"type": "number"}},
+            "as in chat, a bias between two integers is taken too",
+        ),
+        Amendment(answer, (*choice, "finish_reason"), _NULL, "null in all chunks but the last"),
+        Amendment(answer, ("properties", "usage"), _NULL, "null in chunks, as include_usage says"),
+        Amendment(answer, (*figures, "token_logprobs", "items"), _NULL, echoed),
+        Amendment(answer, (*figures, "top_logprobs", "items"), _NULL, echoed),
+    )
+
+
 AMENDMENTS = (
     *_lists(),
     *_embeddings(),
     *_batches(),
+    *_completions(),
     _stored_messages(),
     Amendment(
         "ResponseFormatJsonSchema",

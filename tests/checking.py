@@ -26,7 +26,10 @@ SSE = "text/event-stream"
 DONE = "[DONE]"
 
 # The events of a stream, which the description of December 2024 does not attach to the operation.
-EVENTS = {"createChatCompletion": "CreateChatCompletionStreamResponse"}
+EVENTS = {
+    "createChatCompletion": "CreateChatCompletionStreamResponse",
+    "createCompletion": "CreateCompletionResponse",
+}
 
 _DROPPED = {"default", "deprecated", "discriminator", "format", "nullable", "title"}
 
@@ -68,7 +71,7 @@ def check_event(operation: Operation, event: Any) -> None:
     if isinstance(event, dict) and "error" in event:
         check_error(where, event)
     elif operation.id in EVENTS:
-        _check(where, document.schema(EVENTS[operation.id]), event)
+        _check(where, {"$ref": f"#/components/schemas/{EVENTS[operation.id]}"}, event)
     else:
         raise MismatchError(f"{where}: no stream is documented")
 
