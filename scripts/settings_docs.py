@@ -9,6 +9,19 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from freehold.core.settings import ModelBinding, Settings, VisionSettings
+from freehold.data import llama_options
+
+_INTRODUCTION = "Options of llama.cpp, by its own names, for models of the backend `llama`."
+_OPTION_TYPES = {
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "text": "text",
+    "numbers": "list of numbers",
+    "weights": "path or source",
+    "adapters": "list of tables",
+    "table": "table",
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -20,7 +33,21 @@ def text() -> str:
     """Return all tables."""
     bindings = f'## `[models."ID"]`\n\n{_table(ModelBinding, variables=False)}'
     vision = f"## `[vision]`\n\n{_table(VisionSettings, variables=False)}"
-    return f"## Settings\n\n{_table(Settings, variables=True)}\n\n{vision}\n\n{bindings}"
+    options = f'## `[models."ID".options]`\n\n{_INTRODUCTION}\n\n{_options_table()}'
+    settings = f"## Settings\n\n{_table(Settings, variables=True)}"
+    return f"{settings}\n\n{vision}\n\n{bindings}\n\n{options}"
+
+
+def _options_table() -> str:
+    rows = llama_options.offered().values()
+    lines = [f"| `options.{row.name}` | {_option_type(row)} | {row.meaning} |" for row in rows]
+    return "\n".join(["| Option | Type | Meaning |", "| --- | --- | --- |", *lines])
+
+
+def _option_type(row: llama_options.OptionRow) -> str:
+    if row.choices is not None:
+        return ", ".join(f"`{name}`" for name in row.choices)
+    return _OPTION_TYPES[row.type]
 
 
 def _table(model: type[BaseModel], *, variables: bool) -> str:

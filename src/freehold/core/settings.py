@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -21,7 +21,11 @@ class ModelBinding(BaseModel):
 
     model_config = _STRICT
 
-    backend: str = Field("llama", description="llama, upstream, minilm, scripted, or module:Class")
+    backend: str = Field(
+        "llama",
+        description="llama, upstream, minilm, scripted, or module:Class; "
+        "where there is a `base_url`: upstream",
+    )
     kind: Literal["chat", "embedding"] = Field(
         "chat", description="What an own id is, and which ids a pattern binds"
     )
@@ -57,6 +61,14 @@ class ModelBinding(BaseModel):
     timeout_s: float = Field(600, gt=0, description="Upstream: seconds to wait for an answer")
     retries: int = Field(2, ge=0, description="Upstream: tries again after a failed connection")
     script: list[dict[str, Any]] | None = Field(None, description="Scripted engine: its answers")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upstream_by_its_address(cls, values: Any) -> Any:
+        """Take an address for what it can only mean."""
+        if isinstance(values, dict) and "base_url" in values:
+            return {"backend": "upstream", **cast("dict[str, Any]", values)}
+        return values  # pyright: ignore[reportUnknownVariableType] - pydantic looks at it next
 
 
 class VisionSettings(BaseModel):

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+# The option that the setting ``mmproj`` of a model becomes.
+MMPROJ = "mmproj.path"
+
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -74,6 +77,11 @@ class _Table(BaseModel):
 def rows() -> Mapping[str, OptionRow]:
     """Return every option by its name."""
     return {row.name: row for row in _table().option}
+
+
+def offered() -> Mapping[str, OptionRow]:
+    """Return the options that an operator may set as such: no setting of the model gives them."""
+    return {row.name: row for row in _table().option if row.name not in _table().settings}
 
 
 @cache
@@ -160,11 +168,10 @@ def _one_of(names: Sequence[str]) -> str:
 
 
 def _nearest(name: str) -> str:
-    allowed = [row for row in rows().values() if row.name not in _table().settings]
-    names = {known: row.name for row in allowed for known in (row.name, *row.also)}
+    names = {known: row.name for row in offered().values() for known in (row.name, *row.also)}
     if match := difflib.get_close_matches(name, names, n=1, cutoff=0.5):
         return f" Did you mean {names[match[0]]}?"
-    return f" Known: {', '.join(row.name for row in allowed)}."
+    return f" Known: {', '.join(offered())}."
 
 
 def _native(row: OptionRow, value: Any) -> Any:

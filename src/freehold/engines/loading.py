@@ -102,8 +102,10 @@ class Loader:
 
 def options_of(backend: str, binding: ModelBinding) -> str:
     """Return what only the backend knows, as canonical JSON (a spec must be hashable)."""
-    fields = _FIELDS if backend not in _LLAMAS else {"mmproj"}
-    given = binding.model_dump(mode="json", include=set(fields), exclude_none=True)
+    if backend not in _LLAMAS:
+        given = binding.model_dump(mode="json", include=set(_FIELDS), exclude_none=True)
+    else:
+        given = {llama_options.MMPROJ: binding.mmproj} if binding.mmproj else {}
     return json.dumps({**given, **binding.options}, sort_keys=True)
 
 

@@ -31,6 +31,7 @@ def parameters(options):
         "context": 64,
         "threads": 1,
         "control": "/s.sock",
+        "sees": False,
         "options": json.loads(json.dumps(llama_options.native(options))),
     }
     return llama_child._parameters(settings)
@@ -57,7 +58,7 @@ def test_a_draft_model_switches_guessing_on():
     assert parameters({}).speculative.types != kinds
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.name != "mmproj"], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", llama_options.offered().values(), ids=lambda row: row.name)
 def test_right_values_are_accepted(row):
     assert llama_options.fault({row.name: value_of(row)}) is None
 

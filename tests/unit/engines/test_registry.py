@@ -1,5 +1,6 @@
 """Which engine answers for an id, and what is said where none does."""
 
+import json
 import sys
 from types import ModuleType
 
@@ -344,6 +345,11 @@ async def test_options_reach_the_backend(make, engine):
     registry = make(**bound("mine", options={"anything": 1}))
     await registry.find("mine").text.ensure_loaded()
     assert engine.loaded[0].options["anything"] == 1
+
+
+def test_a_projector_is_an_option_of_the_engine(make):
+    registry = make(mine=ModelBinding(weights="/x.gguf", mmproj="/p.gguf"))
+    assert json.loads(registry.find("mine").spec.options) == {"mmproj.path": "/p.gguf"}
 
 
 def weights(folder, name, size):
