@@ -39,6 +39,8 @@ from freehold.engines.toolcalls import ToolCallParser, merge
 _log = logging.getLogger(__name__)
 _SLOTS = 4
 _LARGEST_DEFAULT_CONTEXT = 8192
+# Options with which a model can use more positions than it was trained on.
+_STRETCHING = ("rope_", "yarn_")
 # Larger batches read long prompts a little faster, but can't be stopped sooner.
 _BATCH = 256
 _FIRST_DELAY_S = 0.2
@@ -342,11 +344,13 @@ def _head(weights: Path) -> ModelFile:
 
 def _child_settings(config: EngineConfig, weights: Path, model: ModelFile) -> ChildSettings:
     wanted = config.context or _LARGEST_DEFAULT_CONTEXT
+    if config.context is None or not any(name.startswith(_STRETCHING) for name in config.options):
+        wanted = min(wanted, model.trained_context)
     options = {"n_batch": _BATCH, "n_ubatch": _BATCH, **config.options}
     options.pop("template_variables", None)
     return ChildSettings(
         weights=weights,
-        context=min(wanted, model.trained_context),
+        context=wanted,
         slots=config.slots or _SLOTS,
         threads=config.threads or max(1, (os.cpu_count() or 2) - 1),
         runtime_dir=config.runtime_dir,
