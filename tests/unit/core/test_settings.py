@@ -173,3 +173,10 @@ def test_relative_paths_in_options_start_at_the_file_too(tmp_path):
     assert options["draft"] == str(tmp_path / "etc" / "d.gguf")
     found = [adapter["path"] for adapter in options["lora"]]
     assert found == [str(tmp_path / "etc" / "l.gguf"), "hf:org/repo:l.gguf"]
+
+
+def test_an_address_means_an_upstream_unless_told_otherwise():
+    address = {"base_url": "http://gpu:8000/v1"}
+    assert settings.parse_binding("x", address).backend == "upstream"
+    assert settings.parse_binding("x", address | {"backend": "my.own:Engine"}).backend != "upstream"
+    assert settings.parse_binding("x", {}).backend == "llama"
