@@ -171,3 +171,21 @@ async def test_wrong_configuration_says_what_is_wrong(backend, tmp_path):
     config = EngineConfig("m", tmp_path, weights=tmp_path / "none.gguf", options=options)
     with pytest.raises(EngineLoadError, match=r"txt|none\.gguf"):
         await backend.load(config)
+
+
+async def test_a_prompt_is_scored_token_by_token(engine):
+    text = "Hello there, how are you?"
+    first, *others = await engine.score(text, 2)
+    assert b"".join(token.bytes for token in (first, *others)).decode() == text
+    assert all(token.logprob < 0 for token in others)
+    assert all(len(token.top) == 2 for token in others)
+    assert [token.token for token in await engine.score(await engine.tokenize(text), 0)] == [
+        token.token for token in (first, *others)
+    ]
+    assert all(not token.top for token in await engine.score(text, 0))
+
+
+async def test_what_can_not_be_filled_in_is_refused(engine):
+    with pytest.raises(BadRequestError) as caught:
+        await events_of(engine, Generation("def f():", suffix="return x"))
+    assert caught.value.param == "suffix"

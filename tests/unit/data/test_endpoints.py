@@ -1,39 +1,63 @@
 """No field of a request is ignored by accident: each is honoured, accepted or refused."""
 
+from typing import Any
+
 import pytest
 
 from freehold.core.errors import BadRequestError
 from freehold.data import document, endpoints
+from freehold.wire import completions
 from freehold.wire.chat import CompletionCreateParams
+from freehold.wire.embeddings import EmbeddingCreateParams
 
 OPERATION = "createChatCompletion"
+BODIES = {
+    OPERATION: CompletionCreateParams,
+    "createCompletion": completions.CompletionCreateParams,
+    "createEmbedding": EmbeddingCreateParams,
+}
+every_operation = pytest.mark.parametrize("operation", BODIES)
 
 
-def lists() -> list[str]:
-    row = endpoints.endpoint(OPERATION)
+def lists(operation: str) -> list[str]:
+    row = endpoints.endpoint(operation)
     assert row is not None
     return [*row.honoured, *row.accepted, *row.refused]
 
 
-def test_no_field_is_in_two_lists():
-    assert len(lists()) == len(set(lists()))
+def properties(operation: str) -> dict[str, Any]:
+    body = document.request_schema(operation)
+    assert body is not None
+    return document.resolve(body)["properties"]
 
 
-def test_every_field_of_both_descriptions_is_in_a_list():
-    fields = set(document.schema("CreateChatCompletionRequest")["properties"])
-    assert {name for name in lists() if "." not in name} == fields
+def test_every_operation_with_lists_is_looked_at():
+    assert set(BODIES) == set(endpoints.endpoints())
 
 
-def test_every_field_of_the_wire_type_is_in_a_list():
-    assert {name for name in lists() if "." not in name} == set(CompletionCreateParams.model_fields)
+@every_operation
+def test_no_field_is_in_two_lists(operation):
+    assert len(lists(operation)) == len(set(lists(operation)))
 
 
-def test_fields_inside_others_exist():
-    for name in lists():
+@every_operation
+def test_every_field_of_both_descriptions_is_in_a_list(operation):
+    named = {name for name in lists(operation) if "." not in name}
+    assert named == set(properties(operation))
+
+
+@every_operation
+def test_every_field_of_the_wire_type_is_in_a_list(operation):
+    named = {name for name in lists(operation) if "." not in name}
+    assert named == set(BODIES[operation].model_fields)
+
+
+@every_operation
+def test_fields_inside_others_exist(operation):
+    for name in lists(operation):
         outer, _, inner = name.partition(".")
         if inner:
-            field = document.schema("CreateChatCompletionRequest")["properties"][outer]
-            assert inner in document.resolve(field)["properties"]
+            assert inner in document.resolve(properties(operation)[outer])["properties"]
 
 
 @pytest.mark.parametrize(

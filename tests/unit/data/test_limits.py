@@ -127,10 +127,11 @@ def test_every_row_is_of_a_documented_field():
         assert {rule.steps[0] for rule in rules} <= fields
 
 
-def test_numbers_of_the_document_are_those_of_the_table():
+@pytest.mark.parametrize("operation", [OPERATION, "createCompletion"])
+def test_numbers_of_the_document_are_those_of_the_table(operation):
     """Where the description bounds a number at the top, our row says the same."""
-    fields = document.schema("CreateChatCompletionRequest")["properties"]
-    rows = {rule.steps[0]: rule.limit for rule in limits._rules()[OPERATION] if not rule.steps[1:]}
+    fields = document.resolve(document.request_schema(operation))["properties"]
+    rows = {rule.steps[0]: rule.limit for rule in limits._rules()[operation] if not rule.steps[1:]}
     bounded = {name: field for name, field in fields.items() if "maximum" in field}
     del bounded["seed"]  # rounded there to what JavaScript can hold
     assert bounded
