@@ -16,7 +16,7 @@ def tokens(width: int, height: int, detail: Detail) -> int:
     if detail == "low" or (detail == "auto" and max(width, height) <= _figure("low_side")):
         return low
     side = _figure("tile_side")
-    wide, high = _fitted(width, height)
+    wide, high = fitted(width, height, "high")
     return low + _figure("tile_tokens") * -(-wide // side) * -(-high // side)
 
 
@@ -25,13 +25,15 @@ def guess(detail: Detail) -> int:
     return tokens(_GUESSED_SIDE, _GUESSED_SIDE, detail)
 
 
-def _fitted(width: int, height: int) -> tuple[int, int]:
-    """Return the size after both reductions: into the square, then to the shortest side.
+def fitted(width: int, height: int, detail: Detail) -> tuple[int, int]:
+    """Return the size in which a picture is looked at: it is made smaller, never larger.
 
-    Whole numbers only, so that no rounding of a fraction makes one tile more.
+    "high" and "auto" fit it into the square, then its shortest side. Whole numbers only, so that no
+    rounding of a fraction makes one tile more.
     """
     long, short = max(width, height), min(width, height)
-    scales = ((1, 1), (_figure("longest_side"), long), (_figure("shortest_side"), short))
+    most = ((_figure("longest_side"), long), (_figure("shortest_side"), short))
+    scales = ((1, 1), *(((_figure("low_side"), long),) if detail == "low" else most))
     over, under = min(scales, key=lambda scale: scale[0] / scale[1])
     return max(1, width * over // under), max(1, height * over // under)
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from freehold.engines.base import Image
-from freehold.engines.pictures import DamagedError
+from freehold.engines.pictures import DamagedError, read_head
 
 _log = logging.getLogger(__name__)
 _CHILD: Final = "freehold.engines.viewer_child"
@@ -63,13 +63,17 @@ class Viewer:
             raise DamagedError
         return replace(known, colours=found.colours)
 
-    async def png(self, image: Image) -> Image:
-        """Return the picture as a PNG. Raises ``DamagedError`` where that can't be made."""
-        if not (data := await self._run("png", image.data)):
-            raise DamagedError
-        return replace(image, data=data, format="png")
+    async def png(self, image: Image, size: tuple[int, int]) -> Image:
+        """Return the picture, upright and made smaller to fit ``size``, as an opaque PNG.
 
-    async def _run(self, task: Literal["facts", "png"], data: bytes) -> bytes | None:
+        Raises ``DamagedError`` where that can't be made.
+        """
+        if not (data := await self._run("png", image.data, *map(str, size))):
+            raise DamagedError
+        head = read_head(data)
+        return replace(image, data=data, format="png", width=head.width, height=head.height)
+
+    async def _run(self, task: Literal["facts", "png"], data: bytes, *more: str) -> bytes | None:
         """Return what the child says; None where it took too much time or memory."""
         async with self._turns:
             child = await asyncio.create_subprocess_exec(
@@ -78,6 +82,7 @@ class Viewer:
                 "-m",
                 _CHILD,
                 task,
+                *more,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """The program that decodes one picture, so that a decoder's fault or greed ends it and no more.
 
 The picture comes on standard input. The one argument is the task: "facts" answers with JSON (or
-``null`` where the pixels can't be decoded), "png" with the picture as a PNG.
+``null`` where the pixels can't be decoded), "png" with the picture as a
+PNG no larger than the two further arguments say.
 """
 
 import io
@@ -13,7 +14,7 @@ import sys
 import zlib
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from freehold.engines import colours
 
@@ -31,8 +32,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Image.MAX_IMAGE_PIXELS = None  # the parent has checked the size, and memory is bounded here
-    task = _png if sys.argv[1] == "png" else _facts
-    sys.stdout.buffer.write(task(sys.stdin.buffer.read()))
+    task, *size = sys.argv[1:]
+    data = sys.stdin.buffer.read()
+    made = _png(data, (int(size[0]), int(size[1]))) if task == "png" else _facts(data)
+    sys.stdout.buffer.write(made)
     sys.stdout.buffer.flush()
     os._exit(0)
 
@@ -65,15 +68,28 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
     return picture.convert("I").point(lambda value: value / 256).convert("L")
 
 
-def _png(data: bytes) -> bytes:
+def _png(data: bytes, size: tuple[int, int]) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            whole = picture.convert("RGB")
+            picture.draft("RGB", size)
+            whole = _opaque(_in_eight_bits(ImageOps.exif_transpose(picture)))
+            lying = (whole.width >= whole.height) == (size[0] >= size[1])
+            whole.thumbnail(size if lying else (size[1], size[0]))
     except _DAMAGED:
         return b""
     made = io.BytesIO()
     whole.save(made, "PNG", compress_level=1)
     return made.getvalue()
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Return the picture in RGB; what is transparent becomes white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    with_alpha = picture.convert("RGBA")
+    whole = Image.new("RGB", picture.size, "white")
+    whole.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    return whole
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ async def test_the_child_gets_nothing_of_the_environment_that_may_be_secret(monk
 
 
 async def test_a_webp_becomes_a_png_of_the_same_size():
-    made = await Viewer().png(image(drawn("red", "blue", format="webp", lossless=True)))
+    made = await Viewer().png(image(drawn("red", "blue", format="webp", lossless=True)), (64, 48))
     assert made.format == "png"
     assert read_head(made.data).width == 64
     assert (await facts(made.data)).colours == {"red": 0.5, "blue": 0.5}

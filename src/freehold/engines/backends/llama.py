@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,10 +16,17 @@ from freehold.engines.backends.llama_answer import Answer, evicted, lost, too_lo
 from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_control import Control
 from freehold.engines.backends.llama_gguf import DamagedFileError, ModelFile, read_head
-from freehold.engines.backends.llama_process import ChildSettings, LlamaProcess
+from freehold.engines.backends.llama_media import images_of, marked, new_marker, shown
+from freehold.engines.backends.llama_process import MMPROJ, ChildSettings, LlamaProcess
 from freehold.engines.backends.llama_score import Scoring, without_marks
 from freehold.engines.backends.llama_slots import PORTION, Lease, Slots
-from freehold.engines.backends.llama_wire import LATE, EnginePrompt, request_fields, write_request
+from freehold.engines.backends.llama_wire import (
+    LATE,
+    EnginePrompt,
+    Shown,
+    request_fields,
+    write_request,
+)
 from freehold.engines.base import (
     Chat,
     Done,
@@ -35,6 +42,7 @@ from freehold.engines.base import (
 from freehold.engines.grammar import constraint
 from freehold.engines.template import Plain, PromptTemplate, TemplateFaultError
 from freehold.engines.toolcalls import ToolCallParser, merge
+from freehold.engines.viewer import Viewer
 
 _log = logging.getLogger(__name__)
 _SLOTS = 4
@@ -43,6 +51,8 @@ _LARGEST_DEFAULT_CONTEXT = 8192
 _STRETCHING = ("rope_", "yarn_")
 # Larger batches read long prompts a little faster, but can't be stopped sooner.
 _BATCH = 256
+# Some models take all tokens of a picture at once or not at all.
+_SEEING_BATCH = 1024
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 30.0
 _CALM_S = 30.0
@@ -75,6 +85,7 @@ class LlamaEngine:
         self._delay_s = _FIRST_DELAY_S
         self._detail: str | None = None
         self._plain: dict[str, list[int]] = {}
+        self._viewer = Viewer()
 
     @classmethod
     async def load(cls, config: EngineConfig) -> Self:
@@ -99,8 +110,13 @@ class LlamaEngine:
     def slots(self) -> int:
         return self._child.slots
 
+    @property
+    def sees(self) -> bool:
+        return self._child.sees
+
     async def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
         """Yield events in groups, the last one being ``Done``; see ``TextEngine``."""
+        self._check_ids(request.sampling.logit_bias, "logit_bias")
         grammar = constraint(request)
         running = self._require()
         try:
@@ -164,7 +180,7 @@ class LlamaEngine:
         running = self._require()
         try:
             read = await self._prompt(running, prompt)
-            return len(await running.control.tokenize_prompt(read))
+            return await running.control.count(read)
         except EngineLostError as error:
             raise lost() from error
 
@@ -215,15 +231,15 @@ class LlamaEngine:
             )
         return self._running
 
-    def _check_ids(self, tokens: str | Sequence[int]) -> None:
+    def _check_ids(self, tokens: str | Iterable[int], param: str = "prompt") -> None:
         """Refuse ids that the model does not have: the library must not meet them."""
         if isinstance(tokens, str):
             return
         strange = [token for token in tokens if not 0 <= token < self._vocabulary]
         if strange:
             raise BadRequestError(
-                f"Invalid 'prompt': {strange[0]} is not a token ID of this model's vocabulary.",
-                param="prompt",
+                f"Invalid '{param}': {strange[0]} is not a token ID of this model's vocabulary.",
+                param=param,
                 code="invalid_value",
             )
 
@@ -243,6 +259,10 @@ class LlamaEngine:
         if not isinstance(prompt, Chat):
             self._check_ids(prompt)
             return [self._start_token] if not prompt and self._start_token is not None else prompt
+        if images := images_of(prompt):
+            marker = self._child.marker
+            rendered = self._template.render(marked(prompt, marker))
+            return await shown(rendered, images, marker, self._viewer)
         pieces: list[str | int] = []
         for piece in self._template.render(prompt):
             if isinstance(piece, Plain):
@@ -267,7 +287,7 @@ class LlamaEngine:
         answer = min(PORTION, request.sampling.max_tokens or PORTION)
         channel = await running.slots.channel()
         need = _most_tokens(prompt)
-        if need + answer > running.slots.free_tokens:
+        if need is None or need + answer > running.slots.free_tokens:
             try:
                 need = await self._count(running, prompt, request.prompt)
             except BaseException:
@@ -279,20 +299,20 @@ class LlamaEngine:
         self, running: _Running, prompt: EnginePrompt, given: Chat | str | Sequence[int]
     ) -> int:
         """Return the prompt's true size. Raises ``BadRequestError`` where it leaves no room."""
-        tokens = len(await running.control.tokenize_prompt(prompt))
+        tokens = await running.control.count(prompt)
         if tokens >= self.window:
             raise too_long(tokens, self.window, chat=isinstance(given, Chat))
         return tokens
 
     async def _nothing(self, running: _Running, prompt: EnginePrompt) -> Done:
         """Answer with no token at all, as a caller asked who wants none."""
-        tokens = len(await running.control.tokenize_prompt(prompt))
+        tokens = await running.control.count(prompt)
         return Done("length", tokens, 0, fingerprint=self._fingerprint)
 
     async def _start(self) -> _Running:
         slots = Slots(self._child.context)
         process = await LlamaProcess.start(self._child, slots.idle)
-        return _Running(process, Control(process.control), slots)
+        return _Running(process, Control(process.control, self._child.marker), slots)
 
     async def _watch(self) -> None:
         """Replace a child that has ended, with growing pauses while that keeps happening."""
@@ -346,7 +366,8 @@ def _child_settings(config: EngineConfig, weights: Path, model: ModelFile) -> Ch
     wanted = config.context or _LARGEST_DEFAULT_CONTEXT
     if config.context is None or not any(name.startswith(_STRETCHING) for name in config.options):
         wanted = min(wanted, model.trained_context)
-    options = {"n_batch": _BATCH, "n_ubatch": _BATCH, **config.options}
+    batch = _SEEING_BATCH if MMPROJ in config.options else _BATCH
+    options = {"n_batch": batch, "n_ubatch": batch, **config.options}
     options.pop("template_variables", None)
     return ChildSettings(
         weights=weights,
@@ -355,6 +376,7 @@ def _child_settings(config: EngineConfig, weights: Path, model: ModelFile) -> Ch
         threads=config.threads or max(1, (os.cpu_count() or 2) - 1),
         runtime_dir=config.runtime_dir,
         options=options,
+        marker=new_marker(),
     )
 
 
@@ -384,8 +406,10 @@ def _fingerprint(child: ChildSettings) -> str:
     return f"fp_{hashlib.sha256(facts.encode()).hexdigest()[:10]}"
 
 
-def _most_tokens(prompt: EnginePrompt) -> int:
-    """Return a bound of the prompt's tokens that costs nothing to find."""
+def _most_tokens(prompt: EnginePrompt) -> int | None:
+    """Return a bound of the prompt's tokens that costs nothing to find; None for pictures."""
+    if isinstance(prompt, Shown):
+        return None
     if isinstance(prompt, str):
         return len(prompt.encode()) + _MARKS
     pieces = (len(piece.encode()) if isinstance(piece, str) else 1 for piece in prompt)

@@ -16,26 +16,19 @@ import select
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 # Before the library loads: threads that spin while they wait starve each other on few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs] - it has none
 
+from freehold.engines.backends.llama_native import SeeingServer, Server
+
 LATE = b"~"
 _LINES_HELD = 32
 _READ_SIZE = 1 << 16
 _library: Any = xllamacpp
-
-
-class Server(Protocol):
-    """The part of the library's server that is used here."""
-
-    def handle_completions(self, request: bytes, on_data: Callable[[bytes], bool]) -> None:
-        """Answer in pieces; stops when ``on_data`` returns True."""
-        ...
 
 
 def main() -> None:
@@ -50,6 +43,8 @@ def main() -> None:
         sys.stderr.write(f"E {error}\n")
         sys.stderr.flush()
         os._exit(3)
+    if settings["sees"]:
+        server = SeeingServer(server, settings["control"])
     slots = [socket.socket(fileno=fd) for fd in settings["slots"]]
     for slot in slots:
         threading.Thread(target=_serve, args=(server, slot), daemon=True).start()
@@ -77,6 +72,8 @@ def _parameters(settings: dict[str, Any]) -> Any:
     parameters.cpuparams.n_threads = settings["threads"]
     parameters.cpuparams_batch.n_threads = settings["threads"]
     parameters.n_threads_http = 2
+    if settings["sees"]:
+        _prepare_to_see(parameters)
     parameters.endpoint_slots = True
     parameters.ui = False
     parameters.warmup = False
@@ -88,6 +85,15 @@ def _parameters(settings: dict[str, Any]) -> Any:
         kinds = _library.common_speculative_type
         parameters.speculative.types = [kinds.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
     return parameters
+
+
+def _prepare_to_see(parameters: Any) -> None:
+    """Let the library's own server answer too, and count what a message of parts takes."""
+    parameters.n_threads_http += parameters.n_parallel
+    parameters.use_jinja = True
+    parameters.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    # What is no picture must not be tried as a film, with a program that happens to lie around.
+    parameters.video_ffmpeg_bin_dir = os.devnull
 
 
 def _set(parameters: Any, name: str, value: Any) -> None:
@@ -114,16 +120,16 @@ def _serve(server: Server, slot: socket.socket) -> None:
 
 def _read_request(slot: socket.socket) -> tuple[bytes, bool] | None:
     """Return the next request and whether it has been stopped already; None at the end."""
-    buffer = b""
-    while True:
-        data = slot.recv(_READ_SIZE)
-        if not data:
-            return None
+    chunks: list[bytes] = []  # joined once: a request with pictures has many
+    while data := slot.recv(_READ_SIZE):
         # Empty lines in front stopped answers that had ended by themselves.
-        buffer = (buffer + data).lstrip(b"\n")
-        line, end, rest = buffer.partition(b"\n")
-        if end:
+        chunk = data if chunks else data.lstrip(b"\n")
+        if chunk:
+            chunks.append(chunk)
+        if b"\n" in chunk:
+            line, _, rest = b"".join(chunks).partition(b"\n")
             return line, bool(rest)
+    return None
 
 
 def _answer(server: Server, slot: socket.socket, request: bytes) -> None:

@@ -1,6 +1,7 @@
 """llama.cpp's HTTP endpoints on its private Unix socket: tokens and text."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 
 from freehold.engines.backends.llama_channel import EngineLostError
 from freehold.engines.backends.llama_score import Piece
-from freehold.engines.backends.llama_wire import EnginePrompt
+from freehold.engines.backends.llama_wire import EnginePrompt, Shown
 
 _TIMEOUT_S = 60.0
 
@@ -31,10 +32,15 @@ class _Content(msgspec.Struct):
     content: str
 
 
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
 class Control:
     """A client of one child. Every call raises ``EngineLostError`` when that is gone."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, marker: str = "") -> None:
+        self._marker = marker
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 uds=str(socket),
@@ -49,10 +55,29 @@ class Control:
         body = {"content": text, "add_special": False, "parse_special": False}
         return msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens
 
-    async def tokenize_prompt(self, prompt: EnginePrompt) -> list[int]:
+    async def tokenize_prompt(self, prompt: str | Sequence[str | int]) -> list[int]:
         """Return the tokens of a prompt exactly as a request with it would be read."""
         body = {"content": prompt, "add_special": True, "parse_special": True}
         return msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens
+
+    async def count(self, prompt: EnginePrompt) -> int:
+        """Return how many tokens a prompt takes exactly as a request with it would be read."""
+        if isinstance(prompt, Shown):
+            return await self._count_shown(prompt)
+        return len(await self.tokenize_prompt(prompt))
+
+    async def _count_shown(self, prompt: Shown) -> int:
+        """Count through the child's own template, which writes one message as it stands."""
+        texts = prompt.prompt_string.split(self._marker)
+        parts: list[dict[str, Any]] = []
+        for text, data in zip_longest(texts, prompt.multimodal_data):
+            parts += [{"type": "text", "text": text}] if text else []
+            if data is not None:
+                url = {"url": f"data:image/png;base64,{data}"}
+                parts.append({"type": "image_url", "image_url": url})
+        body = {"messages": [{"role": "user", "content": parts}]}
+        answer = await self._post("/v1/chat/completions/input_tokens", body)
+        return msgspec.json.decode(answer, type=_Count).input_tokens
 
     async def pieces(self, prompt: EnginePrompt) -> list[Piece]:
         """Return the tokens of a prompt with their bytes, those included that mark its start."""

@@ -26,13 +26,14 @@ _PASSED_ON = (
     "PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "SYSTEMROOT",
 )  # fmt: skip
+MMPROJ = "mmproj.path"
 _LONGEST_SOCKET_PATH = 100
 _REMEMBERED_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSettings:
-    """What the child is told."""
+    """What the child is told. ``marker`` stands for a picture in a prompt's text."""
 
     weights: Path
     context: int
@@ -40,6 +41,12 @@ class ChildSettings:
     threads: int
     runtime_dir: Path
     options: Mapping[str, Any]
+    marker: str = ""
+
+    @property
+    def sees(self) -> bool:
+        """Whether the model has eyes."""
+        return MMPROJ in self.options
 
 
 class LlamaProcess:
@@ -191,6 +198,7 @@ async def _spawn(
         "control": str(control),
         "life_line": life_line,
         "slots": slots,
+        "sees": settings.sees,
         "options": llama_options.native(settings.options),
     }
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -203,9 +211,14 @@ async def _spawn(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=environment | {"OMP_WAIT_POLICY": "passive"},
+        env=environment | _variables(settings),
         pass_fds=(life_line, *slots),
     )
+
+
+def _variables(settings: ChildSettings) -> dict[str, str]:
+    variables = {"OMP_WAIT_POLICY": "passive"}
+    return variables | ({"LLAMA_MEDIA_MARKER": settings.marker} if settings.marker else {})
 
 
 def _socket_path(runtime_dir: Path) -> Path:

@@ -14,7 +14,15 @@ _BAN: Final = -100.0
 _LEAST_LOGPROB: Final = -9999.0
 _SEEDS: Final = 2**32 - 1
 
-EnginePrompt = str | Sequence[str | int]
+
+class Shown(msgspec.Struct, frozen=True):
+    """Text with a marker in the place of each picture, and the pictures as base64."""
+
+    prompt_string: str
+    multimodal_data: tuple[str, ...]
+
+
+EnginePrompt = str | Sequence[str | int] | Shown
 
 
 class _Alternative(msgspec.Struct):
