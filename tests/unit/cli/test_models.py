@@ -108,3 +108,40 @@ def test_pull_fetches_nothing_where_everything_answers_elsewhere(folder):
     result = freehold("models", "pull")
     assert result.exit_code == 0
     assert not (folder / "state" / "weights").exists()
+
+
+def test_a_projector_a_kind_and_a_pin_are_written(folder):
+    for name in ("file.gguf", "eyes.gguf", "model.safetensors"):
+        (folder / name).write_bytes(b"GGUF")
+    freehold("models", "add", "seer", "file.gguf", "--mmproj", "eyes.gguf", "--pinned")
+    freehold("models", "add", "meaning", "model.safetensors", "--kind", "embedding")
+    found = bound(folder / "state" / "freehold.toml")
+    assert (found["seer"]["mmproj"], found["seer"]["pinned"]) == (str(folder / "eyes.gguf"), True)
+    assert (found["meaning"]["backend"], found["meaning"]["kind"]) == ("minilm", "embedding")
+    assert "pinned" not in found["meaning"]
+
+
+def test_a_pattern_of_the_wrong_kind_is_refused_before_anything_is_written(folder):
+    (folder / "file.gguf").write_bytes(b"GGUF")
+    result = freehold("models", "add", "text-embedding-*", "file.gguf")
+    assert result.exit_code == 1
+    assert 'add kind = "embedding"' in result.output
+    assert not (folder / "state" / "freehold.toml").exists()
+
+
+def test_wrong_options_in_the_file_are_one_line(folder):
+    (folder / "freehold.toml").write_text(
+        '[models.x]\nweights = "x.gguf"\n[models.x.options]\nn_gpu_layer = 1\n'
+    )
+    result = freehold("models", "list")
+    assert result.exit_code == 1
+    assert result.output == (
+        'Error: models."x".options: Unknown option n_gpu_layer. Did you mean n_gpu_layers?\n'
+    )
+
+
+def test_a_default_that_is_no_model_is_one_line(folder):
+    (folder / "freehold.toml").write_text('default_embedding_model = "nothing"\n')
+    result = freehold("models", "pull")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: Setting default_embedding_model: ")
