@@ -91,6 +91,13 @@ async def test_ids_that_the_engine_does_not_have_are_refused(tiny):
         )
 
 
+async def test_a_bias_of_ids_that_the_engine_does_not_have_is_refused(tiny):
+    for token in ("6144", "9" * 20):
+        error = await refused(tiny, PROMPT, model="tiny", logit_bias={token: 1})
+        assert error["param"] == "logit_bias"
+        assert f"{token} is not a token ID" in error["message"]
+
+
 async def test_the_same_seed_gives_the_same_texts(tiny):
     fields = {"seed": 7, "temperature": 1, "max_tokens": 8}
     first, second = [await completed(tiny, PROMPT, **fields) for _ in range(2)]

@@ -94,6 +94,7 @@ async def test_ids_that_the_model_does_not_have_are_refused_by_name(load, token)
         engine.score([5, token], 0),
         engine.detokenize([5, token]),
         written(engine, [5, token]),
+        written(engine, "Hello", logit_bias={5: 1.0, token: 1.0}),
     ):
         with pytest.raises(BadRequestError) as caught:
             await asked
