@@ -43,6 +43,11 @@ def test_the_built_in_model_is_said_to_be_very_small_and_how_to_bind_a_bigger_on
     assert "freehold models add" in text
 
 
+def test_the_built_in_model_is_said_to_have_no_eyes():
+    assert "It has no eyes" in notice.text(LATER)
+    assert "no eyes" not in notice.text(Notice("http://x:1", "big", built_in=False))
+
+
 def test_a_bound_model_is_named_without_that_warning():
     text = notice.text(Notice("http://x:1", "big", built_in=False))
     assert "big" in text
