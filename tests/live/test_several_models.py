@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers import TINY, freehold_command, live
-from unit.engines.minilm_models import write_tiny
+from tiny_bert import write_tiny
 
 MESSAGES = [{"role": "user", "content": "Go on."}]
 # Without its end token the tiny model goes on to the last of its tokens.
