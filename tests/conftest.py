@@ -5,6 +5,7 @@ import contextlib
 import pytest
 import pytest_asyncio
 
+import tiny_bert
 from servers import TINY_CONFIG, in_process, live
 
 
@@ -27,6 +28,7 @@ async def api(start):
 
 @pytest.fixture(scope="session")
 def live_server(tmp_path_factory):
-    """Return one live server on the tiny model, shared by all tests of the session."""
-    with live(tmp_path_factory.mktemp("live"), TINY_CONFIG) as server:
+    """Return one live server on the tiny models, shared by all tests of the session."""
+    embedder = tiny_bert.binding(tmp_path_factory.mktemp("embedder"))
+    with live(tmp_path_factory.mktemp("live"), TINY_CONFIG + embedder) as server:
         yield server

@@ -15,7 +15,7 @@ from freehold.engines.backends.llama_embeddings import LlamaEmbeddingEngine
 from freehold.engines.backends.windows import split
 from freehold.engines.base import EngineConfig, EngineLoadError
 from servers import TINY
-from unit.engines.minilm_models import CONFIG, Reference, write_tiny
+from tiny_bert import CONFIG, Reference, write_tiny
 
 SHORT = ["The cat sat.", "a", "dogs ate the long, red mat and its stones.", "unknown words"]
 

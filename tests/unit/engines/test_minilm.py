@@ -23,7 +23,7 @@ from freehold.engines.backends.minilm_batches import Batches, Job, Window
 from freehold.engines.backends.windows import OVERLAP, split
 from freehold.engines.base import EngineConfig, EngineLoadError
 from freehold.engines.weights import WeightsStore
-from unit.engines.minilm_models import WINDOW, Reference, write_tiny
+from tiny_bert import WINDOW, Reference, write_tiny
 
 SHORT = ["The cat sat.", "a", "dogs ate the long, red mat and its stones.", "unknown words", " "]
 

@@ -168,3 +168,14 @@ def read_safetensors(path):
         for name, entry in header.items()
         if name != "__metadata__" and entry["dtype"] == "F32"
     }
+
+
+def binding(folder):
+    """Return the part of a ``freehold.toml`` that binds OpenAI's embedding ids to the model."""
+    weights = write_tiny(folder)
+    return f"""
+[models."text-embedding-*"]
+kind = "embedding"
+backend = "minilm"
+weights = "{weights}"
+"""
