@@ -145,13 +145,12 @@ async def run_server(server: Running, case: Case, seconds: float, seed: int) -> 
 
     async def client(number: int) -> None:
         chance = random.Random(seed * 1000 + number)  # noqa: S311 - no secret
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.target.port)
-        with closing(writer):
-            await _ask(reader, writer, server.target, case.texts(chance))
+        with closing(Connection(server.target)) as connection:
+            await connection.ask(case.texts(chance))
             await together.wait()
             until, first = time.perf_counter() + seconds, True
             while (now := time.perf_counter()) < until or first:
-                await _ask(reader, writer, server.target, case.texts(chance))
+                await connection.ask(case.texts(chance))
                 latencies.append(time.perf_counter() - now)
                 first = False
 
@@ -162,22 +161,47 @@ async def run_server(server: Running, case: Case, seconds: float, seed: int) -> 
     return latencies, clock
 
 
-async def _ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Target, texts: Texts
-) -> None:
-    fields = {"model": "text-embedding-3-small", "input": texts, "encoding_format": "base64"}
-    body = orjson.dumps(fields)
-    writer.write(
-        f"POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n"
-        f"Content-Type: application/json\r\nAuthorization: Bearer {target.key}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n".encode()
-        + body
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head.lower())
-    answer = await reader.readexactly(int(length.group(1)) if length else 0)
-    if not head.startswith(b"HTTP/1.1 200") or answer.count(b'"embedding":"') != len(texts):
-        raise RuntimeError(f"not answered: {head[:50]!r} {answer[:300]!r}")
+class Connection:
+    """A keep-alive connection, opened anew where the server has closed it."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, texts: Texts) -> None:
+        """Ask for the texts' vectors. Raises ``RuntimeError`` where they are not answered."""
+        fields = {"model": "text-embedding-3-small", "input": texts, "encoding_format": "base64"}
+        body = orjson.dumps(fields)
+        head = (
+            f"POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1:{self._target.port}\r\n"
+            f"Content-Type: application/json\r\nAuthorization: Bearer {self._target.key}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        status, answer = await self._exchange(head.encode() + body)
+        if status != b"200" or answer.count(b'"embedding":"') != len(texts):
+            raise RuntimeError(f"not answered: {status!r} {answer[:300]!r}")
+
+    async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
+        while True:
+            if self._streams is None:
+                self._streams = await asyncio.open_connection("127.0.0.1", self._target.port)
+            reader, writer = self._streams
+            writer.write(request)
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except (asyncio.IncompleteReadError, ConnectionError):
+                self.close()
+                continue
+            length = re.search(rb"content-length: (\d+)", head.lower())
+            answer = await reader.readexactly(int(length.group(1)) if length else 0)
+            if b"connection: close" in head.lower():
+                self.close()
+            return head.split(b" ", 2)[1], answer
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
 
 
 @contextmanager

@@ -236,6 +236,33 @@ async def test_files_that_do_not_fit_are_a_clear_error(tmp_path, file, content, 
         await MiniLMEngine.load(EngineConfig("m", tmp_path, weights=weights))
 
 
+async def test_models_that_take_the_first_vector_are_known(tmp_path):
+    weights = write_tiny(tmp_path / "model")
+    (tmp_path / "model" / "1_Pooling").mkdir()
+    pooling = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    reference = Reference(weights)
+    first = reference.hidden(reference.tokenizer.encode("the cat").ids)[0]
+    async with loaded(weights, tmp_path) as engine:
+        embedded = await engine.embed(["the cat"])
+    assert min(cosines(embedded, [first / np.linalg.norm(first)])) > 0.99999
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "max_tokens"),
+        ("modules.json", [{"type": "sentence_transformers.models.Dense"}], "Dense"),
+    ],
+)
+async def test_models_that_do_more_are_refused(tmp_path, file, content, told):
+    weights = write_tiny(tmp_path / "model")
+    (tmp_path / "model" / "1_Pooling").mkdir()
+    (tmp_path / "model" / file).write_text(json.dumps(content))
+    with pytest.raises(EngineLoadError, match=told):
+        await MiniLMEngine.load(EngineConfig("m", tmp_path, weights=weights))
+
+
 async def test_a_missing_tokenizer_is_a_clear_error(tmp_path):
     weights = write_tiny(tmp_path / "model")
     weights.with_name("tokenizer.json").unlink()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import tokenizers
@@ -17,6 +17,8 @@ from freehold.engines.backends.minilm_graph import (
 )
 from freehold.engines.backends.minilm_messages import Input
 from freehold.engines.backends.windows import split
+
+Pooling = Literal["mean", "first"]
 
 _TEXTS_AT_ONCE: Final = 64
 _LONGEST_UNSAID: Final = 512
@@ -34,8 +36,11 @@ class UnknownTokenError(Exception):
 class EmbeddingModel:
     """A sentence transformer of BERT's kind; ``window`` counts the marks at both ends too."""
 
-    def __init__(self, network: Network, tokenizer: tokenizers.Tokenizer, window: int) -> None:
+    def __init__(
+        self, network: Network, tokenizer: tokenizers.Tokenizer, window: int, pooling: Pooling
+    ) -> None:
         self.window = window
+        self._pooling = pooling
         self._network = network
         self._tokenizer = tokenizer
         marks = tokenizer.encode("").ids
@@ -48,10 +53,11 @@ class EmbeddingModel:
 
         Raises ``UnfitWeightsError``.
         """
+        pooling = _pooling(weights.parent)
         shape = Shape.read(_read_json(weights.with_name("config.json")))
         window = _window(weights, shape)
         network = Network(read_safetensors(weights), shape, threads)
-        return cls(network, _tokenizer(weights.with_name("tokenizer.json")), window)
+        return cls(network, _tokenizer(weights.with_name("tokenizer.json")), window, pooling)
 
     @property
     def dimensions(self) -> int:
@@ -92,7 +98,7 @@ class EmbeddingModel:
         return job, windows
 
     def compute(self, batch: Sequence[Window]) -> None:
-        """Add each window's mean vector to its job."""
+        """Add each window's vector to its job."""
         lengths = np.array([len(window.tokens) for window in batch], np.int32)
         padded = np.zeros((len(batch), lengths.max()), np.int32)
         for row, window in zip(padded, batch, strict=True):
@@ -100,7 +106,8 @@ class EmbeddingModel:
         hidden = self._network.run(padded, lengths)
         for window, vectors in zip(batch, hidden, strict=True):
             size = len(window.tokens)
-            window.job.add(window.index, vectors[:size].mean(axis=0), size)
+            vector = vectors[:size].mean(axis=0) if self._pooling == "mean" else vectors[0]
+            window.job.add(window.index, vector, size)
 
 
 def _tokenizer(path: Path) -> tokenizers.Tokenizer:
@@ -113,6 +120,26 @@ def _tokenizer(path: Path) -> tokenizers.Tokenizer:
     return tokenizer
 
 
+def _pooling(folder: Path) -> Pooling:
+    """Return how the model makes one vector of many, as sentence-transformers was told.
+
+    Raises ``UnfitWeightsError`` for a model that does more than that.
+    """
+    modules = folder / "modules.json"
+    if modules.is_file():
+        kinds = {module["type"].rpartition(".")[2] for module in _read_json(modules)}
+        if strange := kinds - {"Transformer", "Pooling", "Normalize"}:
+            raise UnfitWeightsError(f"the model has parts of other kinds: {', '.join(strange)}")
+    path = folder / "1_Pooling" / "config.json"
+    told = _read_json(path) if path.is_file() else {"pooling_mode_mean_tokens": True}
+    modes = {name.removeprefix("pooling_mode_") for name, on in told.items() if on is True}
+    known: Mapping[str, Pooling] = {"mean_tokens": "mean", "cls_token": "first"}
+    mode = ", ".join(sorted(modes - {"include_prompt"}))
+    if mode not in known:
+        raise UnfitWeightsError(f"its pooling is not known here: {mode}")
+    return known[mode]
+
+
 def _window(weights: Path, shape: Shape) -> int:
     """Return what sentence-transformers was told to cut at, else all places of the model."""
     path = weights.with_name("sentence_bert_config.json")
@@ -120,7 +147,7 @@ def _window(weights: Path, shape: Shape) -> int:
     return min(told or _LONGEST_UNSAID, shape.places)
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
