@@ -14,6 +14,7 @@ from freehold.core.settings import Settings
 from freehold.resources.organization.service import FirstKeys
 
 TINY = Path(__file__).parent / "data" / "tiny-chat" / "chat-q8_0.gguf"
+EYES = Path(__file__).parent / "data" / "tiny-vision" / "mmproj-f32.gguf"
 
 
 def scripted(*script, **binding):

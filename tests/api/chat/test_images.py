@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import json
 from dataclasses import replace
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -11,7 +13,7 @@ from chats import asked
 from drawn import SVG, animated, bomb, data_url, drawn, part, shown
 from freehold.engines.base import IMAGE
 from hostile import fetcher, hostile_server
-from servers import scripted
+from servers import EYES, TINY, scripted
 
 RED = drawn("red", size=(640, 480))
 LINE = (
@@ -292,3 +294,48 @@ async def test_facts_count_for_the_window(start):
     await api.chat(messages=shown(part(data_url(RED))))
     error = await api.refused(messages=shown(*[part(data_url(RED))] * 5))
     assert error["code"] == "context_length_exceeded"
+
+
+async def test_a_model_with_a_projector_sees_through_the_api(start):
+    api = await start(
+        models={"gpt-4o": {"weights": str(TINY), "mmproj": str(EYES), "slots": 2, "threads": 1}},
+        default_model="gpt-4o",
+    )
+    messages = shown("What is ", part(data_url(drawn("red", size=(1024, 1024)))), "this?")
+    answer = await api.chat(messages=messages, max_tokens=2)
+    words = (await api.chat(messages=shown("What is ", "this?"), max_tokens=2))["usage"]
+    assert answer["usage"]["prompt_tokens"] == words["prompt_tokens"] + 765
+    engine = await api.server.registry.find("gpt-4o").text.ensure_loaded()
+    assert engine.sees
+
+
+async def test_pictures_are_passed_on_to_an_upstream(start, tmp_path):
+    api = await start(
+        models={"gpt-4o": {"backend": "upstream", "base_url": "http://127.0.0.1:9/v1"}}
+    )
+    sent = []
+
+    def answer(request):
+        sent.append(json.loads(request.content))
+        if request.url.path != "/v1/chat/completions":
+            return httpx.Response(404)
+        chunk = {"choices": [{"index": 0, "delta": {"content": "red"}, "finish_reason": "stop"}]}
+        usage = {"choices": [], "usage": {"prompt_tokens": 99, "completion_tokens": 1}}
+        events = [f"data: {json.dumps(event)}\n\n" for event in (chunk, usage)]
+        return httpx.Response(200, text="".join(events) + "data: [DONE]\n\n")
+
+    upstream = await api.server.registry.find("gpt-4o").text.ensure_loaded()
+    await upstream._client.aclose()
+    upstream._client = httpx.AsyncClient(
+        transport=httpx.MockTransport(answer), base_url="http://upstream/v1"
+    )
+    url = data_url(RED)
+    answered = await api.chat(messages=shown("a", part(url, detail="low"), part(url), "b"))
+    assert said(answered) == "red"
+    assert sent[0]["messages"][0]["content"] == [
+        {"type": "text", "text": "a"},
+        part(url, detail="low"),
+        part(url, detail="auto"),
+        {"type": "text", "text": "b"},
+    ]
+    assert answered["usage"]["prompt_tokens"] == 99  # it has no tokenizer, and has counted itself

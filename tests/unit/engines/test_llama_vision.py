@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from base64 import b64decode
 from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 
@@ -28,9 +27,8 @@ from freehold.engines.base import (
 from freehold.engines.pictures import read_head
 from freehold.engines.template import Plain
 from freehold.engines.viewer import Viewer
-from servers import TINY
+from servers import EYES, TINY
 
-EYES = Path(TINY).parent.parent / "tiny-vision" / "mmproj-f32.gguf"
 PER_PICTURE = 16
 END = 2
 

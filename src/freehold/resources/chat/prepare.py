@@ -134,7 +134,10 @@ async def fit(prepared: Prepared, engine: TextEngine) -> Prepared:
 async def _room(prepared: Prepared, engine: TextEngine, window: int) -> int | None:
     """Return how many tokens may be generated in a window smaller than the engine's."""
     wanted = prepared.generation.sampling.max_tokens
-    used = await engine.count_tokens(prepared.chat)
+    try:
+        used = await engine.count_tokens(prepared.chat)
+    except BadRequestError:  # an upstream without a tokenizer: the last word is its own
+        return wanted
     if used >= window:
         raise BadRequestError(
             f"This model's maximum context length is {window} tokens. However, your messages "
