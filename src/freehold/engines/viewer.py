@@ -16,32 +16,43 @@ _log = logging.getLogger(__name__)
 _CHILD: Final = "freehold.engines.viewer_child"
 # Nothing else of our environment reaches the child: it may hold keys.
 _PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
-_TIMEOUT_S: Final = 20.0
+_TIMEOUT_S: Final = 90.0
 _AT_ONCE: Final = 2
 _LEAST_SHARE: Final = 0.03
 _MOST_COLOURS: Final = 5
+_MOST_TEXT: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a picture. Colours with their shares; None where nobody could look."""
+    """What is known of a picture.
+
+    Colours come with their shares. What is None nobody looked for: text is read where the extra
+    `ocr` is installed.
+    """
 
     format: str
     width: int
     height: int
     colours: dict[str, float] | None = None
+    text: str | None = None
 
     def line(self) -> str:
         """Return all of it as one line, which says that there is no more."""
         facts = [f"{self.format.upper()}, {self.width} x {self.height} pixels"]
         if self.colours:
             facts.append(f"colours: {_told(self.colours)}")
+        if self.text is not None:
+            facts.append(
+                f"text in it: {_quoted(self.text)}" if self.text else "no text found in it"
+            )
         known = "; ".join(facts)
         return f"[Picture: {known}. Nothing more is known about this picture.]"
 
 
 class _Answer(msgspec.Struct):
     colours: dict[str, float]
+    text: str | None = None
 
 
 class Viewer:
@@ -61,7 +72,7 @@ class Viewer:
         found = msgspec.json.decode(answer, type=_Answer | None)
         if found is None:
             raise DamagedError
-        return replace(known, colours=found.colours)
+        return replace(known, colours=found.colours, text=found.text)
 
     async def png(self, image: Image, size: tuple[int, int]) -> Image:
         """Return the picture, upright and made smaller to fit ``size``, as an opaque PNG.
@@ -101,6 +112,13 @@ class Viewer:
             _log.warning("A picture took too much to decode (status %s).", child.returncode)
             return None
         return answer
+
+
+def _quoted(text: str) -> str:
+    """Return read text in quotes, on one line, and not without end."""
+    line = " ".join(text.split())
+    cut = line if len(line) <= _MOST_TEXT else f"{line[:_MOST_TEXT]}..."
+    return '"{}"'.format(cut.replace('"', "'"))
 
 
 def _told(colours: dict[str, float]) -> str:

@@ -5,6 +5,8 @@ The picture comes on standard input. The one argument is the task: "facts" answe
 PNG no larger than the two further arguments say.
 """
 
+import importlib
+import importlib.util
 import io
 import json
 import os
@@ -18,8 +20,10 @@ from PIL import Image, ImageOps
 
 from freehold.engines import colours
 
-_MEMORY = 1 << 30
-_CPU_S = 10
+_MEMORY, _CPU_S = 1 << 30, 10
+_MEMORY_TO_READ, _CPU_S_TO_READ = 4 << 30, 60
+_READER = "rapidocr"  # of the extra `ocr`
+_SIDE_TO_READ = 2048
 _SIDE = 64
 _OPAQUE = 128
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
@@ -28,25 +32,39 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    reads = sys.argv[1] == "facts" and importlib.util.find_spec(_READER) is not None
+    memory, cpu_s = (_MEMORY_TO_READ, _CPU_S_TO_READ) if reads else (_MEMORY, _CPU_S)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what others print is no answer
     Image.MAX_IMAGE_PIXELS = None  # the parent has checked the size, and memory is bounded here
     task, *size = sys.argv[1:]
     data = sys.stdin.buffer.read()
-    made = _png(data, (int(size[0]), int(size[1]))) if task == "png" else _facts(data)
-    sys.stdout.buffer.write(made)
-    sys.stdout.buffer.flush()
+    if task == "png":
+        answer.write(_png(data, (int(size[0]), int(size[1]))))
+    else:
+        answer.write(_facts(data, reads=reads))
+    answer.flush()
     os._exit(0)
 
 
-def _facts(data: bytes) -> bytes:
+def _facts(data: bytes, *, reads: bool) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             facts: Any = {"colours": _colours(picture)}
     except _DAMAGED:
-        facts = None
+        return b"null"
+    if reads:
+        facts["text"] = _text(_png(data, (_SIDE_TO_READ, _SIDE_TO_READ)))
     return json.dumps(facts).encode()
+
+
+def _text(png: bytes) -> str:
+    """Return the lines of text that stand in a picture, as far as they can be read."""
+    reader: Any = importlib.import_module(_READER).RapidOCR()
+    return " ".join(reader(png).txts or ())
 
 
 def _colours(picture: Image.Image) -> dict[str, float]:

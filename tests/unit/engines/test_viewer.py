@@ -1,9 +1,11 @@
 """Facts of pictures are true, and what can't be decoded harms nobody."""
 
 import asyncio
+from importlib.util import find_spec
 
 import pytest
 from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 
 from drawn import bomb, drawn, encoded
 from freehold.engines import colours, viewer
@@ -165,3 +167,48 @@ def test_small_shares_are_left_out_and_at_most_five_are_told():
 def test_a_colour_between_two_names_has_one_of_them():
     assert colours.name((255, 90, 20)) in ("red", "orange")
     assert sum(colours.shares([(1, 1, 1), (250, 250, 250), (0, 0, 0)]).values()) == 3
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """Return a function that installs a made-up reader: it finds these lines and prints noise."""
+
+    def install(lines):
+        (tmp_path / "rapidocr.py").write_text(
+            f"class RapidOCR:\n    txts = {lines!r}\n"
+            "    def __call__(self, png):\n"
+            "        print('noise')\n"
+            "        assert png.startswith(b'\\x89PNG')\n"
+            "        return self\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return install
+
+
+async def test_text_is_told_in_quotes_where_a_reader_is_installed(reader):
+    reader(("Total:", '99 "EUR"'))
+    found = await facts(drawn("white"))
+    assert found.text == 'Total: 99 "EUR"'
+    assert "; text in it: \"Total: 99 'EUR'\". Nothing more" in found.line()
+
+
+@pytest.mark.parametrize("lines", [(), None])
+async def test_a_reader_that_finds_nothing_is_said_to(reader, lines):
+    reader(lines)
+    assert "; no text found in it. Nothing more" in (await facts(drawn("white"))).line()
+
+
+async def test_much_text_is_cut_and_stays_on_one_line():
+    line = Facts("png", 1, 1, None, "word\n" * 10_000).line()
+    assert len(line) < 2200
+    assert "\n" not in line
+    assert '..."' in line
+
+
+@pytest.mark.skipif(find_spec("rapidocr") is None, reason="the extra `ocr` is not installed")
+async def test_the_real_reader_reads_what_was_drawn():
+    picture = Pillow.new("RGB", (640, 120), "white")
+    font = ImageFont.load_default(size=36)
+    ImageDraw.Draw(picture).text((20, 40), "Invoice 4711", fill="black", font=font)
+    assert "4711" in (await facts(encoded(picture))).text
