@@ -89,7 +89,7 @@ async def until(condition):
 
 
 def child(engine):
-    return engine._running.process
+    return engine._kept.running.process
 
 
 def open_files():
@@ -286,7 +286,7 @@ async def test_pauses_grow_while_the_child_keeps_dying(engine):
         os.kill(child(engine).pid, signal.SIGKILL)
         restarts = engine.status().restarts
         await until(lambda restarts=restarts: engine.status().restarts > restarts)
-    assert engine._delay_s == pytest.approx(0.8)
+    assert engine._kept._delay_s == pytest.approx(0.8)
 
 
 async def test_close_ends_the_child_and_frees_everything(load, tmp_path):
@@ -342,7 +342,7 @@ def test_child_dies_with_a_killed_parent(tmp_path):
         async def main():
             config = EngineConfig("tiny", Path({str(tmp_path)!r}), weights=Path({str(TINY)!r}))
             engine = await LlamaEngine.load(config)
-            print(engine._running.process.pid, flush=True)
+            print(engine._kept.running.process.pid, flush=True)
             await asyncio.Event().wait()
 
         asyncio.run(main())

@@ -2,16 +2,15 @@
 
 import asyncio
 import hashlib
-import logging
 import os
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from freehold.core.errors import BadRequestError, ServiceUnavailableError
+from freehold.core.errors import BadRequestError
+from freehold.engines.backends.kept import Kept
 from freehold.engines.backends.llama_answer import Answer, evicted, lost, too_long
 from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_control import Control
@@ -44,7 +43,6 @@ from freehold.engines.template import Plain, PromptTemplate, TemplateFaultError
 from freehold.engines.toolcalls import ToolCallParser, merge
 from freehold.engines.viewer import Viewer
 
-_log = logging.getLogger(__name__)
 _SLOTS = 4
 _LARGEST_DEFAULT_CONTEXT = 8192
 # Options with which a model can use more positions than it was trained on.
@@ -53,9 +51,6 @@ _STRETCHING = ("rope_", "yarn_")
 _BATCH = 256
 # Some models take all tokens of a picture at once or not at all.
 _SEEING_BATCH = 1024
-_FIRST_DELAY_S = 0.2
-_LONGEST_DELAY_S = 30.0
-_CALM_S = 30.0
 # A prompt has at most one token per byte, and those that mark its beginning.
 _MARKS = 4
 
@@ -68,6 +63,14 @@ class _Running:
     control: Control
     slots: Slots
 
+    async def wait(self) -> str:
+        return await self.process.wait()
+
+    async def close(self) -> None:
+        self.slots.fail()
+        await self.control.close()
+        await self.process.close()
+
 
 class LlamaEngine:
     """A GGUF model, loaded. A child that dies is replaced; what it was answering fails with 503."""
@@ -79,11 +82,7 @@ class LlamaEngine:
         self._insertion = model.insertion
         self._vocabulary = model.vocabulary
         self._fingerprint = _fingerprint(child)
-        self._running: _Running | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self._restarts = 0
-        self._delay_s = _FIRST_DELAY_S
-        self._detail: str | None = None
+        self._kept = Kept(child.weights.name, self._start)
         self._plain: dict[str, list[int]] = {}
         self._viewer = Viewer()
 
@@ -98,8 +97,7 @@ class LlamaEngine:
         engine = cls(
             _child_settings(config, config.weights, model), _template(config, model), model
         )
-        engine._running = await engine._start()
-        engine._watching = asyncio.create_task(engine._watch())
+        await engine._kept.begin()
         return engine
 
     @property
@@ -118,7 +116,7 @@ class LlamaEngine:
         """Yield events in groups, the last one being ``Done``; see ``TextEngine``."""
         self._check_ids(request.sampling.logit_bias, "logit_bias")
         grammar = constraint(request)
-        running = self._require()
+        running = self._kept.require()
         try:
             prompt = await self._read(running, request)
             if request.sampling.max_tokens == 0:
@@ -155,7 +153,7 @@ class LlamaEngine:
 
     async def score(self, prompt: str | Sequence[int], alternatives: int) -> Sequence[TokenLogprob]:
         """Return the prompt's tokens with their figures; see ``TextEngine``."""
-        running = self._require()
+        running = self._kept.require()
         self._check_ids(prompt)
         try:
             pieces = await running.control.pieces(prompt)
@@ -177,7 +175,7 @@ class LlamaEngine:
 
     async def count_tokens(self, prompt: Chat | str) -> int:
         """Return the number of tokens that the prompt takes, template included."""
-        running = self._require()
+        running = self._kept.require()
         try:
             read = await self._prompt(running, prompt)
             return await running.control.count(read)
@@ -187,7 +185,7 @@ class LlamaEngine:
     async def tokenize(self, text: str) -> list[int]:
         """Return native token ids of plain text."""
         try:
-            return await self._require().control.tokenize(text)
+            return await self._kept.require().control.tokenize(text)
         except EngineLostError as error:
             raise lost() from error
 
@@ -195,41 +193,26 @@ class LlamaEngine:
         """Return the text of native token ids."""
         self._check_ids(tokens)
         try:
-            return await self._require().control.detokenize(tokens)
+            return await self._kept.require().control.detokenize(tokens)
         except EngineLostError as error:
             raise lost() from error
 
     def status(self) -> EngineStatus:
-        running = self._running
+        running = self._kept.running
         return EngineStatus(
-            state="ready" if running else "restarting",
+            state=self._kept.state,
             slots=self.slots,
             busy=running.slots.busy if running else 0,
-            restarts=self._restarts,
+            restarts=self._kept.restarts,
             window=self.window,
             resident_bytes=running.process.resident_bytes() if running else None,
-            detail=self._detail,
+            detail=self._kept.detail,
             tokens_per_s=running.slots.tokens_per_s if running else None,
         )
 
     async def close(self) -> None:
         """End the child; answers that still run fail."""
-        if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
-            self._watching = None
-        if self._running is not None:
-            running, self._running = self._running, None
-            await self._end(running)
-
-    def _require(self) -> _Running:
-        if self._running is None:
-            raise ServiceUnavailableError(
-                "The engine is restarting. Please try again in a moment.",
-                retry_after=max(1.0, self._delay_s),
-            )
-        return self._running
+        await self._kept.close()
 
     def _check_ids(self, tokens: str | Iterable[int], param: str = "prompt") -> None:
         """Refuse ids that the model does not have: the library must not meet them."""
@@ -313,39 +296,6 @@ class LlamaEngine:
         slots = Slots(self._child.context)
         process = await LlamaProcess.start(self._child, slots.idle)
         return _Running(process, Control(process.control, self._child.marker), slots)
-
-    async def _watch(self) -> None:
-        """Replace a child that has ended, with growing pauses while that keeps happening."""
-        loop = asyncio.get_running_loop()
-        while self._running is not None:
-            started = loop.time()
-            ending = await self._running.process.wait()
-            _log.warning("The engine of %s %s.", self._child.weights.name, ending)
-            ended, self._running = self._running, None
-            self._detail = f"The engine {ending}."
-            await self._end(ended)
-            if loop.time() - started > _CALM_S:
-                self._delay_s = _FIRST_DELAY_S
-            self._running = await self._restart()
-
-    async def _restart(self) -> _Running:
-        while True:
-            await asyncio.sleep(self._delay_s)
-            self._delay_s = min(self._delay_s * 2, _LONGEST_DELAY_S)
-            try:
-                running = await self._start()
-            except (EngineLoadError, OSError) as error:
-                self._detail = str(error)
-                _log.warning("The engine can't be restarted: %s", error)
-                continue
-            self._restarts += 1
-            self._detail = None
-            return running
-
-    async def _end(self, running: _Running) -> None:
-        running.slots.fail()
-        await running.control.close()
-        await running.process.close()
 
 
 def _head(weights: Path) -> ModelFile:

@@ -49,17 +49,26 @@ class Shape:
         )
 
 
-def read_safetensors(path: Path) -> dict[str, Array]:
-    """Return the arrays of a file, mapped from the disk."""
-    try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        (size,) = struct.unpack_from("<Q", mapped)
-        header = json.loads(mapped[8 : 8 + size])
-        header.pop("__metadata__", None)
-        return {name: _array(mapped, 8 + size, entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise UnfitWeightsError(f"{path.name} is no safetensors file") from error
+class Safetensors:
+    """The arrays of a file, mapped from the disk."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            (size,) = struct.unpack_from("<Q", self._mapped)
+            header = json.loads(self._mapped[8 : 8 + size])
+            header.pop("__metadata__", None)
+            self.arrays: Arrays = {
+                name: _array(self._mapped, 8 + size, entry) for name, entry in header.items()
+            }
+        except (ValueError, KeyError, TypeError, struct.error) as error:
+            raise UnfitWeightsError(f"{path.name} is no safetensors file") from error
+
+    def forget(self) -> None:
+        """Give the memory back; what is read again comes from the disk's cache."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _array(mapped: mmap.mmap, start: int, entry: Mapping[str, Any]) -> Array:

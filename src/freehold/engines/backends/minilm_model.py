@@ -11,9 +11,9 @@ import tokenizers
 from freehold.engines.backends.minilm_batches import Job, Window
 from freehold.engines.backends.minilm_graph import (
     Network,
+    Safetensors,
     Shape,
     UnfitWeightsError,
-    read_safetensors,
 )
 from freehold.engines.backends.minilm_messages import Input
 from freehold.engines.backends.windows import split
@@ -56,7 +56,9 @@ class EmbeddingModel:
         pooling = _pooling(weights.parent)
         shape = Shape.read(_read_json(weights.with_name("config.json")))
         window = _window(weights, shape)
-        network = Network(read_safetensors(weights), shape, threads)
+        file = Safetensors(weights)
+        network = Network(file.arrays, shape, threads)
+        file.forget()
         return cls(network, _tokenizer(weights.with_name("tokenizer.json")), window, pooling)
 
     @property
