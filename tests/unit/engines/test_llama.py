@@ -269,7 +269,7 @@ async def test_killed_child_fails_its_answers_and_comes_back(engine):
     before = child(engine).pid
     os.kill(before, signal.SIGKILL)
     for answer in answers:
-        with pytest.raises(ServiceUnavailableError, match="stopped while answering"):
+        with pytest.raises(ServiceUnavailableError, match="stopped while it worked"):
             [group async for group in answer]
     await until(lambda: engine.status().state == "restarting")
     with pytest.raises(ServiceUnavailableError, match="restarting") as refusal:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from freehold.core.errors import BadRequestError
-from freehold.engines.backends.kept import Kept
-from freehold.engines.backends.llama_answer import Answer, evicted, lost, too_long
+from freehold.engines.backends.kept import Kept, lost
+from freehold.engines.backends.llama_answer import Answer, evicted, too_long
 from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_control import Control
 from freehold.engines.backends.llama_gguf import DamagedFileError, ModelFile, read_head

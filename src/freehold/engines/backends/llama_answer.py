@@ -9,6 +9,7 @@ from freehold.core.errors import (
     InternalServerError,
     ServiceUnavailableError,
 )
+from freehold.engines.backends.kept import lost
 from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_slots import Lease, Slots
 from freehold.engines.backends.llama_wire import Fault, Line, Usage, read_line, text_delta
@@ -109,13 +110,6 @@ def too_long(tokens: int, window: int, *, chat: bool) -> BadRequestError:
         f"{tokens} tokens. Please reduce the length of the {ending}.",
         param=ending,
         code="context_length_exceeded",
-    )
-
-
-def lost() -> APIError:
-    """Return the error for a request whose engine has died."""
-    return ServiceUnavailableError(
-        "The engine stopped while answering. Please try again.", retry_after=1
     )
 
 
