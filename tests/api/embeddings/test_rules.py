@@ -2,6 +2,9 @@
 
 import pytest
 
+from freehold.data import document, endpoints
+from freehold.wire.embeddings import EmbeddingCreateParams
+
 SMALL = "text-embedding-3-small"
 
 
@@ -116,3 +119,11 @@ async def test_an_embedding_model_does_not_chat(embeddings):
     )
     assert answer.status_code == 404
     assert "v1/embeddings" in answer.json()["error"]["message"]
+
+
+def test_every_field_of_the_request_is_in_a_list():
+    row = endpoints.endpoint("createEmbedding")
+    assert row is not None
+    described = set(document.schema("CreateEmbeddingRequest")["properties"])
+    assert {*row.honoured, *row.accepted, *row.refused} == described
+    assert described == set(EmbeddingCreateParams.model_fields)
