@@ -1,7 +1,7 @@
 """Time to first text where the server has seen the first 2,000 tokens, against a new prompt.
 
-Run: ``python bench/prompt_cache.py [--weights FILE] [--rounds N] [--json FILE]``. Without
-weights it is the tiny model. Each case begins with a new prefix; both servers get the same requests, one at
+Run: ``python bench/prompt_cache.py [--weights FILE] [--rounds N] [--json FILE]``. Without weights
+it is the tiny model. Each case begins with a new prefix; both servers get the same requests, one at
 a time unless the case says otherwise. "Cached" is what ``prompt_tokens_details`` says.
 """
 
@@ -24,7 +24,7 @@ from machine import facts
 from processes import peer, product
 
 PREFIX_TOKENS: Final = 2000
-_PROBE_WORDS: Final = 200
+_PROBE_SENTENCES: Final = 200
 _ANSWER_TOKENS: Final = 24
 _LONG_ANSWER_TOKENS: Final = 200
 _GOAL: Final = 3.0
@@ -73,7 +73,7 @@ class Stream:
         started = time.perf_counter()
         self._connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         self._events = self._read()
-        self._text = next(self._events)
+        self._text = next(self._events, "")  # a model may say nothing: then it is the end
         self._first_s = time.perf_counter() - started
 
     def finish(self) -> Asked:
@@ -108,16 +108,16 @@ class Prefixes:
 
     def __init__(self, target: Target) -> None:
         self._chance = random.Random(1)  # noqa: S311 - no secret
-        probe = Stream(target, [_system(self._words(_PROBE_WORDS))]).finish()
+        probe = Stream(target, [_system(self._sentences(_PROBE_SENTENCES))]).finish()
         empty = Stream(target, [_system("a")]).finish()
-        self._count = PREFIX_TOKENS * _PROBE_WORDS // (probe.prompt - empty.prompt)
+        self._count = PREFIX_TOKENS * _PROBE_SENTENCES // (probe.prompt - empty.prompt)
 
     def new(self, share: float = 1) -> dict[str, str]:
         """Return a new one, or one of so many times the length."""
-        return _system(self._words(int(self._count * share)))
+        return _system(self._sentences(int(self._count * share)))
 
-    def _words(self, count: int) -> str:
-        return " ".join(self._chance.choice(_WORDS) for _ in range(count))
+    def _sentences(self, count: int) -> str:
+        return ". ".join(f"There is a {self._chance.choice(_WORDS)}" for _ in range(count))
 
 
 _WORDS: Final = (
