@@ -54,13 +54,14 @@ class NodeSuite:
     """Cases for node's test runner with the npm client that ``node/package.json`` so names."""
 
     name: str
+    pattern: str = "*.test.mjs"
 
     def files(self) -> list[Path]:
         """Return the files with its cases."""
-        return sorted((HERE / "node").glob("*.test.mjs"))
+        return sorted((HERE / "node").glob(self.pattern))
 
     def cases(self) -> Iterator[str]:
-        """Yield ``file.test.mjs::title`` of every case."""
+        """Yield ``file.mjs::title`` of every case."""
         for file in self.files():
             for title in re.findall(r'^test\("([^"]+)"', file.read_text(), re.MULTILINE):
                 yield f"{file.name}::{title}"
@@ -78,11 +79,12 @@ class NodeSuite:
 
 Suite = PythonSuite | NodeSuite
 SUITES: tuple[Suite, ...] = (
-    PythonSuite("openai-1.58.1", ("openai",)),
+    PythonSuite("openai-1.58.1", ("openai", "december")),
     PythonSuite("openai-newest", ("openai", "newest")),
     PythonSuite("frameworks", ("frameworks",)),
     NodeSuite("npm-openai-4.77.0"),
     NodeSuite("npm-openai-newest"),
+    NodeSuite("npm-ai-sdk", "*.vercel.mjs"),
 )
 
 
