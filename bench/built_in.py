@@ -1,8 +1,8 @@
 """Chats with the built-in model on ``freehold serve`` against llama.cpp's own HTTP server.
 
-Run: ``python bench/built_in.py WEIGHTS.gguf [--rounds N] [--seconds S] [--json FILE]``. Where the
-weights lie: ``freehold models pull`` says so. Protocol, figures and rounds are those of chat.py; a
-token of this model takes so long that the servers should hardly differ.
+Run: ``python bench/built_in.py WEIGHTS.gguf [--rounds N] [--seconds S] [--json FILE]``. The
+weights lie in the state folder after ``freehold models pull``. Protocol, figures and rounds are
+those of chat.py; a token of this model takes so long that the servers should hardly differ.
 """
 
 import argparse
