@@ -1,0 +1,210 @@
+"""Sends generated requests to a server and writes each exchange as a JSON line.
+
+Runs in the environment of the fuzzer (``tests/sdk/environments/schemathesis.txt``):
+``python sender.py DESCRIPTION BASE_URL KEY RESULTS``. The same seed sends the same requests.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+# Strings of the code around must not become inputs: they would differ from machine to machine.
+os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+# How many requests that fit the description, and how many that break it.
+COUNTS = {
+    "createChatCompletion": (320, 160),
+    "createCompletion": (320, 160),
+    "createEmbedding": (260, 140),
+    "listModels": (1, 0),
+    "retrieveModel": (120, 0),
+    "deleteModel": (100, 0),
+    "listChatCompletions": (80, 60),
+    "getChatCompletion": (80, 0),
+    "updateChatCompletion": (80, 40),
+    "deleteChatCompletion": (60, 0),
+    "getChatCompletionMessages": (80, 40),
+}
+MODELS = {
+    "createChatCompletion": "gpt-4o",
+    "createCompletion": "gpt-3.5-turbo-instruct",
+    "createEmbedding": "text-embedding-3-small",
+}
+# What a server of open models refuses, or allows beside certain others only.
+REFUSED = {"audio", "modalities", "moderation", "prediction", "verbosity", "web_search_options"}
+REFUSED |= {"best_of", "function_call", "functions", "stream_options", "suffix", "tool_choice"}
+# A picture that nobody serves: no request may leave the machine.
+NOWHERE = "http://127.0.0.1:9/picture.png"
+MOST_TOKENS = 8
+MOST_CHOICES = 2
+LIMIT_S = 20
+
+
+def main(description: str, base_url: str, key: str, results: str) -> None:
+    """Send every operation's requests."""
+    schema = schemathesis.openapi.from_dict(json.loads(Path(description).read_text()))
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {key}"
+    with Path(results).open("w") as file:
+        stored = _store(session, base_url)
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            name = operation.definition.raw["operationId"]
+            fitting, breaking = COUNTS[name]
+            sender = Sender(name, session, base_url, stored, file)
+            sender.send(operation, GenerationMode.POSITIVE, fitting)
+            sender.send(operation, GenerationMode.NEGATIVE, breaking)
+
+
+def _store(session: requests.Session, base_url: str) -> str:
+    """Return the id of a stored chat completion."""
+    message = {"role": "user", "content": "Hello"}
+    body = {"model": "gpt-4o", "messages": [message], "store": True}
+    answer = session.post(f"{base_url}/chat/completions", json=body, timeout=LIMIT_S)
+    answer.raise_for_status()
+    return answer.json()["id"]
+
+
+class Sender:
+    """Sends the requests of one operation."""
+
+    def __init__(self, name, session, base_url, stored, file):
+        self.name = name
+        self.session = session
+        self.base_url = base_url
+        self.stored = stored
+        self.file = file
+
+    def send(self, operation, mode, count):
+        """Send ``count`` requests; most of them name a model and a chat that exist."""
+        if not count:
+            return
+
+        @seed(20241218)
+        @settings(
+            max_examples=count,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(mode), die=st.integers(0, 3))
+        def each(case, die):
+            self._tame(case, known=die > 0 and mode is GenerationMode.POSITIVE)
+            self._exchange(case, mode)
+
+        each()
+
+    def _tame(self, case, *, known):
+        if isinstance(case.body, dict):
+            case.body = _without_pictures(case.body)
+            _cap(case.body)
+            if known and self.name in MODELS:
+                case.body = _likely(case.body) | {"model": MODELS[self.name]}
+        if known and "model" in case.path_parameters:
+            case.path_parameters["model"] = "gpt-4o"
+        if known and "completion_id" in case.path_parameters and case.method != "DELETE":
+            case.path_parameters["completion_id"] = self.stored
+
+    def _exchange(self, case, mode):
+        # Not ``case.call``: it reads only the first events of a stream.
+        sent = case.as_transport_kwargs(base_url=self.base_url)
+        answer = self.session.request(**sent, timeout=LIMIT_S)
+        line = {
+            "operation": self.name,
+            "mode": mode.value,
+            "method": answer.request.method,
+            "url": answer.request.url.removeprefix(self.base_url),
+            "body": _text(answer.request.body),
+            "status": answer.status_code,
+            "content_type": answer.headers.get("content-type", ""),
+            "answer": answer.content.decode(),
+        }
+        self.file.write(json.dumps(line) + "\n")
+
+
+def _text(body) -> str:
+    return body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else str(body or "")
+
+
+def _cap(body) -> None:
+    """Keep generations short; a number that is refused anyhow stays as it is."""
+    for name, most in (
+        ("max_tokens", MOST_TOKENS),
+        ("max_completion_tokens", MOST_TOKENS),
+        ("n", MOST_CHOICES),
+        ("best_of", MOST_CHOICES),
+    ):
+        if isinstance(body.get(name), int) and body[name] > most:
+            body[name] = most
+
+
+def _likely(body):
+    """Return a body without the faults that most generated ones have and the schemas allow."""
+    kept = {key: value for key, value in body.items() if key not in REFUSED}
+    if isinstance(kept.get("logit_bias"), dict):
+        kept["logit_bias"] = {
+            str(place): max(-100, min(100, bias))
+            for place, bias in enumerate(kept["logit_bias"].values())
+        }
+    for key in ("input", "prompt"):
+        if key in kept:
+            kept[key] = _filled(kept[key])
+    if isinstance(kept.get("dimensions"), int):
+        kept["dimensions"] = 1 + kept["dimensions"] % 384
+    if isinstance(kept.get("messages"), list):
+        kept["messages"] = [_spoken(each) for each in kept["messages"]]
+    return _named(kept)
+
+
+def _spoken(message):
+    """Return a message that may stand anywhere: calls and their results need each other."""
+    if not isinstance(message, dict) or message.get("role") in {"tool", "function"}:
+        return {"role": "user", "content": "A result"}
+    kept = {key: value for key, value in message.items() if key in {"role", "content", "name"}}
+    return kept | {"content": kept.get("content") or "Some json"}
+
+
+def _filled(node):
+    """Return texts and token arrays that are not empty, of ids that exist."""
+    if isinstance(node, list):
+        return [_filled(child) for child in node] or ["a"]
+    if isinstance(node, int | float):
+        return int(abs(node)) % 10_000
+    return node or "a"
+
+
+def _named(node, place=0):
+    """Return the value with every ``name`` a fitting one, and no two in a list the same."""
+    if isinstance(node, list):
+        return [_named(child, place) for place, child in enumerate(node)]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: f"name_{place}" if key == "name" and isinstance(child, str) else _named(child, place)
+        for key, child in node.items()
+    }
+
+
+def _without_pictures(node):
+    """Return the value without an address that the server could ask."""
+    if isinstance(node, list):
+        return [_without_pictures(child) for child in node]
+    if isinstance(node, dict):
+        return {
+            key: NOWHERE if key == "url" and isinstance(child, str) else _without_pictures(child)
+            for key, child in node.items()
+        }
+    return node
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
