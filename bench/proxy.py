@@ -120,8 +120,12 @@ def table(results: dict[str, Result]) -> Iterator[str]:
             yield f"| {name} | failed: {' '.join(result.error.split())} | | | |"
             continue
         for figure in CASES[name][1]:
-            cells = (f"{result.median(server, figure):.4g}" for server in _NAMES)
+            cells = (_number(result.median(server, figure)) for server in _NAMES)
             yield f"| {name} | {figure} | {' | '.join(cells)} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def main() -> None:
