@@ -9,9 +9,10 @@ import argparse
 import http.client
 import json
 import random
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -192,10 +193,14 @@ class Result:
     error: str | None = None
 
 
-def measure(target: Target, rounds: int) -> dict[str, Result]:
+def measure(target: Target, cases: Sequence[str], rounds: int) -> dict[str, Result]:
     """Run each case so many times on a server."""
     prefixes = Prefixes(target)
-    return {name: _run(case, target, prefixes, rounds) for name, case in CASES.items()}
+    results: dict[str, Result] = {}
+    for name in cases:
+        results[name] = _run(CASES[name], target, prefixes, rounds)
+        print(f"{name}: {results[name].error or 'measured'}", file=sys.stderr)
+    return results
 
 
 def _run(case: Case, target: Target, prefixes: Prefixes, rounds: int) -> Result:
@@ -209,7 +214,7 @@ def table(found: dict[str, dict[str, Result]]) -> Iterator[str]:
     """Yield the lines of a Markdown table."""
     yield "| case | server | prompt | cached | TTFT new, ms | TTFT again, ms | shorter | >= 3 |"
     yield "|---|---|--:|--:|--:|--:|--:|---|"
-    for case in CASES:
+    for case in next(iter(found.values())):
         for server, results in found.items():
             yield f"| {case} | {server} | {_cells(results[case])} |"
 
@@ -227,6 +232,7 @@ def _cells(result: Result) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, help="GGUF file instead of the tiny model")
+    parser.add_argument("--case", action="append", choices=list(CASES), help="only this (repeat)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write every pair here")
     options = parser.parse_args()
@@ -239,7 +245,7 @@ def main() -> None:
             tiny_model.write(weights)
         for server, start in (("Freehold", product), ("llama.cpp", peer)):
             with start(folder / server, weights) as running:
-                found[server] = measure(running.target, options.rounds)
+                found[server] = measure(running.target, options.case or list(CASES), options.rounds)
     print("\n".join(table(found)))
     if options.json:
         servers = {
