@@ -5,12 +5,8 @@ Runs in the environment of the fuzzer (``tests/sdk/environments/schemathesis.txt
 """
 
 import json
-import os
 import sys
 from pathlib import Path
-
-# Strings of the code around must not become inputs: they would differ from machine to machine.
-os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
 
 import requests
 import schemathesis
@@ -38,7 +34,15 @@ MODELS = {
     "createEmbedding": "text-embedding-3-small",
 }
 # What a server of open models refuses, or allows beside certain others only.
-REFUSED = {"audio", "modalities", "moderation", "prediction", "verbosity", "web_search_options"}
+REFUSED = {
+    "audio",
+    "modalities",
+    "moderation",
+    "prediction",
+    "reasoning_effort",
+    "verbosity",
+    "web_search_options",
+}
 REFUSED |= {"best_of", "function_call", "functions", "stream_options", "suffix", "tool_choice"}
 # A picture that nobody serves: no request may leave the machine.
 NOWHERE = "http://127.0.0.1:9/picture.png"
@@ -109,6 +113,8 @@ class Sender:
             _cap(case.body)
             if known and self.name in MODELS:
                 case.body = _likely(case.body) | {"model": MODELS[self.name]}
+                if self.name != "createEmbedding" and "max_completion_tokens" not in case.body:
+                    case.body["max_tokens"] = MOST_TOKENS
         if known and "model" in case.path_parameters:
             case.path_parameters["model"] = "gpt-4o"
         if known and "completion_id" in case.path_parameters and case.method != "DELETE":
@@ -162,6 +168,8 @@ def _likely(body):
         kept["dimensions"] = 1 + kept["dimensions"] % 384
     if isinstance(kept.get("messages"), list):
         kept["messages"] = [_spoken(each) for each in kept["messages"]]
+    if isinstance(form := kept.get("response_format"), dict) and "json_schema" in form:
+        form["json_schema"].pop("type", None)  # wrongly required by the description
     return _named(kept)
 
 
@@ -170,7 +178,14 @@ def _spoken(message):
     if not isinstance(message, dict) or message.get("role") in {"tool", "function"}:
         return {"role": "user", "content": "A result"}
     kept = {key: value for key, value in message.items() if key in {"role", "content", "name"}}
-    return kept | {"content": kept.get("content") or "Some json"}
+    content = kept.get("content") or "Some json"
+    if isinstance(content, list) and not all(part.get("type") == "text" for part in content):
+        content = [{"type": "text", "text": "Some json"}, *filter(_is_seen, content)]
+    return kept | {"content": content}
+
+
+def _is_seen(part):
+    return part.get("type") in {"text", "image_url"}
 
 
 def _filled(node):
