@@ -82,6 +82,7 @@ SUITES: tuple[Suite, ...] = (
     PythonSuite("openai-1.58.1", ("openai", "december")),
     PythonSuite("openai-newest", ("openai", "newest")),
     PythonSuite("frameworks", ("frameworks",)),
+    PythonSuite("llama-index", ("llama",)),
     NodeSuite("npm-openai-4.77.0"),
     NodeSuite("npm-openai-newest"),
     NodeSuite("npm-ai-sdk", "*.vercel.mjs"),

@@ -1,4 +1,4 @@
-"""The official clients, and two frameworks on top of them, against a live server.
+"""The official clients, and frameworks on top of them, against a live server.
 
 The cases are in ``cases`` and ``node``; here each has one test for each client that runs it.
 """
