@@ -55,6 +55,7 @@ class PromptTemplate:
         except jinja2.TemplateError as error:
             raise TemplateFaultError(f"The chat template can't be read: {error}") from error
         self._knows_tools = "tools" in source and CALL_OPENER in source
+        self.adds_bos = True
         self._bos = bos_token
         self._variables = {"enable_thinking": False, **(variables or {})}
         self._variables |= {"bos_token": bos_token, "eos_token": eos_token}
@@ -64,11 +65,12 @@ class PromptTemplate:
     def render(self, chat: Chat) -> Prompt:
         """Return the prompt that asks the model for the next assistant turn.
 
-        It does not begin with the token that marks a beginning: the tokenizer adds that itself.
+        It does not begin with the token that marks a beginning where the tokenizer adds that
+        itself (``adds_bos``).
         """
         chat = self._guard.hide(self._with_system_prompt(chat))
         text = self._first_that_renders(chat)
-        if self._bos:
+        if self._bos and self.adds_bos:
             text = text.removeprefix(self._bos)
         return self._guard.split(text)
 

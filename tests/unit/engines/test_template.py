@@ -52,6 +52,13 @@ def test_the_tokenizer_adds_the_beginning_not_the_template():
     assert render(STRICT, USER, bos_token="<s>") == "[user]Hi"
 
 
+def test_a_beginning_that_the_tokenizer_does_not_add_is_kept():
+    template = PromptTemplate(STRICT, bos_token="<s>")
+    template.adds_bos = False
+    (text,) = template.render(Chat((USER,)))
+    assert text == "<s>[user]Hi"
+
+
 def test_name_of_a_speaker_stands_before_the_words():
     assert "user\nAnn: Hi<" in render(CHATML, Message("user", "Hi", name="Ann"))
 

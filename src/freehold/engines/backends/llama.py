@@ -97,7 +97,12 @@ class LlamaEngine:
         engine = cls(
             _child_settings(config, config.weights, model), _template(config, model), model
         )
-        await engine._kept.begin()
+        running = await engine._kept.begin()
+        try:
+            engine._template.adds_bos = await running.control.adds_start()
+        except EngineLostError as error:
+            await engine.close()
+            raise EngineLoadError(f"The engine of {config.model} ended at once.") from error
         return engine
 
     @property

@@ -60,6 +60,10 @@ class Control:
         body = {"content": prompt, "add_special": True, "parse_special": True}
         return msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens
 
+    async def adds_start(self) -> bool:
+        """Return whether the tokenizer puts a token in front that marks a beginning."""
+        return await self.tokenize_prompt("a") != await self.tokenize("a")
+
     async def count(self, prompt: EnginePrompt) -> int:
         """Return how many tokens a prompt takes exactly as a request with it would be read."""
         if isinstance(prompt, Shown):
