@@ -1,0 +1,1 @@
+"""Write training examples and held-out items, one module for each kind of conversation."""
