@@ -1,0 +1,73 @@
+"""Answers from a text that is given: short and exact, or that the text does not say it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+from freehold_training.example import Example, Item, Split
+from freehold_training.generators.chat_frame import LONGEST, length, numbered
+from freehold_training.generators.reading_layouts import laid_out
+from freehold_training.generators.reading_topics import Asked, Passage, passage, topics
+
+
+def _reading(random: Random, split: Split) -> Iterator[Example]:
+    while True:
+        passages = _passages(random, split, random.choice([1, 1, 1, 2, 2, 3]))
+        asked = _questions(passages, random, random.choice([2, 3, 4]))
+        messages = laid_out(passages, [one.question for one in asked], random, split)
+        turns = iter(asked)
+        filled = [
+            {**message, "content": next(turns).answer}
+            if message["role"] == "assistant"
+            else message
+            for message in messages
+        ]
+        example: Example = {"row": "reading", "source": "own", "messages": filled}
+        if length(example) <= LONGEST:
+            yield example
+
+
+def _passages(random: Random, split: Split, count: int) -> list[Passage]:
+    topic = random.choice(topics(split)) if random.random() < 0.3 else None
+    return [passage(random, split, topic) for _ in range(count)]
+
+
+def _questions(passages: Sequence[Passage], random: Random, count: int) -> list[Asked]:
+    """Return questions that the texts answer, and about two in five that they do not."""
+    told = [asked for one in passages for asked in one.told]
+    untold = [asked for one in passages for asked in one.untold]
+    absent = sum(random.random() < 0.42 for _ in range(count))
+    chosen = random.sample(told, min(count - absent, len(told)))
+    chosen += random.sample(untold, min(absent, len(untold)))
+    return random.sample(chosen, len(chosen))
+
+
+def _item(told: bool) -> Callable[[Random], Item]:
+    def make(random: Random) -> Item:
+        passages = _long(random)
+        pool = [asked for one in passages for asked in (one.told if told else one.untold)]
+        asked = random.choice(pool)
+        messages = laid_out(passages, [asked.question], random, "held_out")[:-1]
+        expect = {"declines": True} if asked.value is None else {"contains": [asked.value]}
+        return {"id": "", "row": "", "messages": messages, "expect": expect}
+
+    return make
+
+
+def _long(random: Random) -> list[Passage]:
+    """Return texts of 150 words together at least."""
+    wanted = random.choice([150, 150, 200, 250, 350, 450])
+    passages: list[Passage] = []
+    while sum(len(one.text.split()) for one in passages) < wanted:
+        passages.append(passage(random, "held_out"))
+    return passages
+
+
+def _items(row: str, *, told: bool) -> Callable[[Random], Iterator[Item]]:
+    return lambda random: numbered(row, _item(told), random)
+
+
+GENERATORS = {"reading": _reading}
+ITEMS = {
+    "reading": _items("reading", told=True),
+    "reading_absent": _items("reading_absent", told=False),
+}
