@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol, cast
 
 from freehold.core.settings import ModelBinding, SettingsError
-from freehold.data import llama_options
+from freehold.data import embedder_options, llama_options
 from freehold.engines.base import EngineConfig, EngineLoadError
 from freehold.engines.budget import MemoryBudget, Tenant
 from freehold.engines.holder import Engine
@@ -90,7 +90,7 @@ class Loader:
         return EngineConfig(
             model=spec.model,
             runtime_dir=self._runtime_dir,
-            weights=self._weights.path(spec.weights, spec.sha256) if spec.weights else None,
+            weights=self._weights.served(spec.weights, spec.sha256) if spec.weights else None,
             slots=spec.slots,
             context=spec.context,
             threads=spec.threads,
@@ -115,10 +115,15 @@ def check_options(name: str, binding: ModelBinding) -> None:
         return
     where = f'models."{name}".options'
     if binding.backend in {"llama", *_LLAMAS}:
-        if fault := llama_options.fault(binding.options):
-            raise SettingsError(f"{where}: {fault}")
+        fault = llama_options.fault(binding.options)
+    elif binding.backend in {"minilm", NAMED_BACKENDS["embedding"]["minilm"]}:
+        fault = embedder_options.fault(binding.options)
     elif ":" not in binding.backend:
-        raise SettingsError(f"{where}: the backend {binding.backend} takes no options.")
+        fault = f"the backend {binding.backend} takes no options."
+    else:
+        return
+    if fault:
+        raise SettingsError(f"{where}: {fault}")
 
 
 def _backend(spec: EngineSpec) -> type[Backend]:

@@ -95,6 +95,28 @@ async def test_built_in_vectors_tell_what_is_alike(pulled, tmp_path):
     assert vectors[0] @ vectors[1] > 2 * abs(vectors[0] @ vectors[2])
 
 
+INT8 = {"options": {"precision": "int8"}}
+
+
+async def test_whole_numbers_give_nearly_the_same_vectors(tiny, tmp_path):
+    reference = Reference(tiny)
+    async with loaded(tiny, tmp_path, **INT8) as engine:
+        embedded = await engine.embed(SHORT)
+    assert min(cosines(embedded, [reference.embed(text) for text in SHORT])) > 0.99
+    assert embedded.vectors != pytest.approx(
+        np.stack([reference.embed(text) for text in SHORT]), abs=1e-5
+    )
+
+
+@pytest.mark.weights
+async def test_built_in_vectors_in_whole_numbers_are_near_those_of_the_reference(pulled, tmp_path):
+    texts = ["How do I reset my password?", "The quick brown fox jumps over the lazy dog.", "Aß 🙂"]
+    reference = Reference(pulled)
+    async with loaded(pulled, tmp_path, **INT8) as engine:
+        embedded = await engine.embed(texts)
+    assert min(cosines(embedded, [reference.embed(text) for text in texts])) > 0.97
+
+
 async def test_tokens_are_counted_without_marks_and_cuts(engine):
     texts = ["The cat sat.", "cat " * 100, ""]
     assert (await engine.embed(texts)).tokens == (4, 100, 0)

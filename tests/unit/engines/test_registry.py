@@ -335,6 +335,23 @@ def test_wrong_options_are_refused_before_any_engine_is_loaded(make, options, me
     assert message in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantised": True}, "Unknown option quantised. Known: precision."),
+        ({"precision": "int4"}, "Option precision is wrong: it should be float32 or int8."),
+        ({"precision": ["int8"]}, "Option precision is wrong"),
+    ],
+)
+def test_wrong_options_of_an_embedding_model_are_refused_by_name(make, options, message):
+    binding = ModelBinding(
+        backend="minilm", kind="embedding", weights="all-minilm-l6-v2", options=options
+    )
+    with pytest.raises(SettingsError, match=r'models\."mine"\.options: .*') as refusal:
+        make(mine=binding)
+    assert message in str(refusal.value)
+
+
 def test_options_of_a_backend_that_has_none_are_refused(make):
     binding = ModelBinding(backend="upstream", base_url="http://x/v1", options={"n_batch": 1})
     with pytest.raises(SettingsError, match="upstream takes no options"):

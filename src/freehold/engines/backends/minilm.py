@@ -52,7 +52,8 @@ class MiniLMEngine:
             raise EngineLoadError(
                 f"The model {config.model} has no weights: name a model.safetensors as `weights`."
             )
-        child = ChildSettings(config.weights, config.threads or 1)
+        precision = config.options.get("precision", "float32")
+        child = ChildSettings(config.weights, config.threads or 1, precision)
         engine = cls(
             Kept(config.model, lambda: EmbeddingProcess.start(child)), config.slots or _SLOTS
         )

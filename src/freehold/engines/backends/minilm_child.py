@@ -98,7 +98,9 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     connection = socket.socket(fileno=settings["socket"])
     try:
-        model = EmbeddingModel.load(Path(settings["weights"]), settings["threads"])
+        model = EmbeddingModel.load(
+            Path(settings["weights"]), settings["threads"], settings["precision"]
+        )
     except UnfitWeightsError as error:
         connection.sendall(packed(Unfit(str(error))))
         return

@@ -15,12 +15,15 @@ import numpy as np
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - it has none
 from numpy.typing import NDArray
 
+from freehold.data.embedder_options import Precision
 from freehold.engines.backends.minilm_onnx import FUSED, Graph
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
 _TYPES: Final = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32}
+# Processors without VNNI add two products into 16 bits: 7 bits never overflow.
+_LARGEST_WHOLE: Final = 63
 _runtime: Any = onnxruntime
 
 
@@ -124,15 +127,14 @@ class _Builder:
         parts = [f"{layer}attention.self.{part}." for part in ("query", "key", "value")]
         weight = np.concatenate([self._floats(part + "weight").T for part in parts], axis=1)
         bias = np.concatenate([self._floats(part + "bias") for part in parts])
-        inputs = (
-            hidden,
-            self._keep(layer + "qkv", weight),
-            self._keep(layer + "qkv.bias", bias),
-            lengths,
-        )
+        self._attend(layer, hidden, (weight, bias), lengths)
+        return layer + "attended"
+
+    def _attend(self, layer: str, hidden: str, qkv: tuple[Array, Array], lengths: str) -> None:
+        matrix, bias = self._keep(layer + "qkv", qkv[0]), self._keep(layer + "qkv.bias", qkv[1])
+        inputs = (hidden, matrix, bias, lengths)
         heads = self._shape.heads
         self.graph.add("Attention", inputs, (layer + "attended",), FUSED, num_heads=heads)
-        return layer + "attended"
 
     def _project(self, part: str, value: str, residual: str) -> str:
         """Multiply, then add the residual and normalise."""
@@ -166,11 +168,45 @@ class _Builder:
         return self.graph.weight(name, "float32", array.shape)
 
 
+class _Int8Builder(_Builder):
+    """Multiplies whole numbers: the layers' weights once and for all, what meets them each time.
+
+    The word vectors stay as they are: they are looked up, not multiplied.
+    """
+
+    def _multiply(self, part: str, value: str) -> str:
+        matrix, steps = self._whole(part + "matrix", self._floats(part + "weight").T)
+        self.graph.add("DynamicQuantizeMatMul", (value, matrix, steps), (part + "product",), FUSED)
+        return part + "product"
+
+    def _attend(self, layer: str, hidden: str, qkv: tuple[Array, Array], lengths: str) -> None:
+        matrix, steps = self._whole(layer + "qkv", qkv[0])
+        whole, step, zero = (f"{layer}hidden.{part}" for part in ("whole", "step", "zero"))
+        self.graph.add("DynamicQuantizeLinear", (hidden,), (whole, step, zero))
+        bias = self._keep(layer + "qkv.bias", qkv[1])
+        inputs = (whole, matrix, bias, step, steps, lengths, zero)
+        heads = self._shape.heads
+        self.graph.add("QAttention", inputs, (layer + "attended",), FUSED, num_heads=heads)
+
+    def _whole(self, name: str, matrix: Array) -> tuple[str, str]:
+        """Keep a matrix as whole numbers; returns its name and that of its columns' steps."""
+        steps = np.maximum(np.abs(matrix).max(axis=0), 1e-12) / _LARGEST_WHOLE
+        whole = np.round(matrix / steps).astype(np.int8)
+        self.weights[name] = np.ascontiguousarray(whole)
+        self.graph.weight(name, "int8", whole.shape)
+        return name, self._keep(name + ".steps", steps.astype(np.float32))
+
+
+_BUILDERS: Final[Mapping[Precision, type[_Builder]]] = {"float32": _Builder, "int8": _Int8Builder}
+
+
 class Network:
     """The loaded model: tokens and lengths to the last layer's vectors."""
 
-    def __init__(self, arrays: Arrays, shape: Shape, threads: int) -> None:
-        builder = _Builder(arrays, shape)
+    def __init__(
+        self, arrays: Arrays, shape: Shape, threads: int, precision: Precision = "float32"
+    ) -> None:
+        builder = _BUILDERS[precision](arrays, shape)
         builder.build()
         self.vocabulary, self.dimensions = builder.weights["words"].shape
         self._weights = builder.weights  # the runtime reads them where they lie

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 import tokenizers
 
+from freehold.data.embedder_options import Precision
 from freehold.engines.backends.minilm_batches import Job, Window
 from freehold.engines.backends.minilm_graph import (
     Network,
@@ -48,7 +49,7 @@ class EmbeddingModel:
         self._room = window - len(marks)
 
     @classmethod
-    def load(cls, weights: Path, threads: int) -> Self:
+    def load(cls, weights: Path, threads: int, precision: Precision = "float32") -> Self:
         """Return the model whose other files lie beside its weights.
 
         Raises ``UnfitWeightsError``.
@@ -57,7 +58,7 @@ class EmbeddingModel:
         shape = Shape.read(_read_json(weights.with_name("config.json")))
         window = _window(weights, shape)
         file = Safetensors(weights)
-        network = Network(file.arrays, shape, threads)
+        network = Network(file.arrays, shape, threads, precision)
         file.forget()
         return cls(network, _tokenizer(weights.with_name("tokenizer.json")), window, pooling)
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from freehold.data.embedder_options import Precision
 from freehold.engines.backends.minilm_messages import (
     LENGTH_BYTES,
     Answer,
@@ -48,6 +49,7 @@ class ChildSettings:
 
     weights: Path
     threads: int
+    precision: Precision = "float32"
 
 
 class EmbeddingProcess:
@@ -197,6 +199,7 @@ async def _spawn(settings: ChildSettings, socket_fd: int) -> asyncio.subprocess.
     told = {
         "weights": str(settings.weights),
         "threads": settings.threads,
+        "precision": settings.precision,
         "socket": socket_fd,
     }
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
