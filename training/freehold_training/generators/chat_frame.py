@@ -50,3 +50,9 @@ def numbered(row: str, make: Callable[[Random], Item], random: Random) -> Iterat
         item = make(random)
         item["row"], item["id"] = row, f"{row}-{number:04}"
         yield item
+
+
+def accepted(value: str) -> list[str]:
+    """Return the spellings in which a value may stand in a right answer."""
+    spellings = [value, value.replace(",", ""), value.removesuffix(" percent") + "%"]
+    return spellings[:2] if not value.endswith(" percent") else spellings

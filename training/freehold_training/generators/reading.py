@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from freehold_training.example import Example, Item, Split
-from freehold_training.generators.chat_frame import LONGEST, length, numbered
+from freehold_training.generators.chat_frame import LONGEST, accepted, length, numbered
 from freehold_training.generators.reading_layouts import laid_out
 from freehold_training.generators.reading_topics import Asked, Passage, passage, topics
 
@@ -41,13 +41,15 @@ def _questions(passages: Sequence[Passage], random: Random, count: int) -> list[
     return random.sample(chosen, len(chosen))
 
 
-def _item(told: bool) -> Callable[[Random], Item]:
+def _item(*, told: bool) -> Callable[[Random], Item]:
     def make(random: Random) -> Item:
         passages = _long(random)
         pool = [asked for one in passages for asked in (one.told if told else one.untold)]
         asked = random.choice(pool)
         messages = laid_out(passages, [asked.question], random, "held_out")[:-1]
-        expect = {"declines": True} if asked.value is None else {"contains": [asked.value]}
+        expect = (
+            {"declines": True} if asked.value is None else {"contains": [accepted(asked.value)]}
+        )
         return {"id": "", "row": "", "messages": messages, "expect": expect}
 
     return make
@@ -63,7 +65,7 @@ def _long(random: Random) -> list[Passage]:
 
 
 def _items(row: str, *, told: bool) -> Callable[[Random], Iterator[Item]]:
-    return lambda random: numbered(row, _item(told), random)
+    return lambda random: numbered(row, _item(told=told), random)
 
 
 GENERATORS = {"reading": _reading}

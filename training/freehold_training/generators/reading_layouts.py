@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from freehold_training.example import Split
 from freehold_training.generators.chat_frame import opening

@@ -1,4 +1,4 @@
-"""Values that texts and answers are filled with: names, places, dates, sums, codes, made-up words."""
+"""Values to fill texts and answers with: names, places, dates, sums, codes, made-up words."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -82,8 +82,13 @@ def _number(low: int, high: int, step: int = 1) -> Draw:
     return made_up(lambda random: f"{random.randrange(low, high, step):,}")
 
 
+def shared(make: Callable[[Random], str]) -> Draw:
+    """Return a draw of values too few to keep any of them back: they are in both splits."""
+    return lambda random, _: make(random)
+
+
 def _shared_number(low: int, high: int) -> Draw:
-    return lambda random, split: str(random.randint(low, high))
+    return shared(lambda random: str(random.randint(low, high)))
 
 
 def _full_name(random: Random, split: Split) -> str:
@@ -113,12 +118,12 @@ def _email(random: Random, split: Split) -> str:
     return f"{front}@{host}.{random.choice(['com', 'org', 'net', 'example'])}"
 
 
-def _clock(random: Random, split: Split) -> str:
+def _clock(random: Random) -> str:
     hour, minute = random.randint(7, 21), random.choice([0, 0, 15, 30, 30, 45])
     return f"{hour}:{minute:02}" if hour > 9 else f"0{hour}:{minute:02}"
 
 
-def _price(random: Random, split: Split) -> str:
+def _price(random: Random) -> str:
     cents = random.choice(["00", "50", "95", "99", "25", "20"])
     return f"{random.randint(2, 480)}.{cents}"
 
@@ -135,15 +140,16 @@ KINDS: dict[str, Draw] = {
     "thousands": _number(1100, 98000, 50),
     "small": _shared_number(2, 19),
     "age": _shared_number(18, 90),
-    "percent": lambda random, split: f"{random.randint(3, 95)} percent",
+    "percent": shared(lambda random: f"{random.randint(3, 95)} percent"),
     "person": _full_name,
     "date": _date,
     "whole_date": _whole_date,
     "company": _company,
     "address": _address,
     "email": _email,
-    "clock": _clock,
-    "price": _price,
+    "clock": shared(_clock),
+    "price": made_up(_price),
+    "fee": shared(lambda random: f"{random.randint(3, 45)}.{random.choice(['00', '50'])}"),
     "money": lambda random, split: f"${draw('thousands', random, split)}",
     "town": lambda random, split: draw("word" if random.random() < 0.6 else "city", random, split),
 }
