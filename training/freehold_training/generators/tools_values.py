@@ -1,0 +1,158 @@
+"""Values for the arguments of calls: drawn from pools, or made up so that copying is learnt."""
+
+import functools
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from random import Random
+from typing import Any
+
+from freehold_training.example import Split, part
+
+_POOLS = files("freehold_training") / "pools"
+_SLOT = re.compile(r"\{([^{}]+)\}")
+_ONSETS = [
+    "b",
+    "br",
+    "c",
+    "ch",
+    "d",
+    "dr",
+    "f",
+    "fl",
+    "g",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "kl",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pr",
+    "r",
+    "s",
+    "sh",
+    "st",
+    "t",
+    "tr",
+    "v",
+    "w",
+    "z",
+]
+_VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ea", "ou"]
+_CODAS = ["", "", "", "n", "r", "l", "s", "x", "nd", "rt", "m", "th"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A JSON value, and the words in which a user says it."""
+
+    json: Any
+    said: str
+
+
+@functools.cache
+def pool(name: str) -> dict[str, Any]:
+    """Return the content of a TOML file among the pools."""
+    return tomllib.loads((_POOLS / f"{name}.toml").read_text("utf-8"))
+
+
+def drawn(kind: Any, random: Random, split: Split) -> Value:
+    """Draw a value of a kind as the catalogue writes it: a text, or a table for an object."""
+    if isinstance(kind, dict):
+        return _object({str(name): kind[name] for name in kind}, random, split)
+    name = bare(kind)
+    head, _, rest = name.partition(":")
+    if head in ("int", "num"):
+        return _number(head, rest, random)
+    if head == "bool":
+        true, false = rest.split("|")
+        return random.choice([Value(True, true), Value(False, false)])
+    if head == "is":
+        return Value(rest, rest)
+    if head == "list":
+        return several(rest, random, split)
+    if "|" in name:
+        value, _, said = random.choice(name.split("|")).partition("=")
+        return Value(value, said or value)
+    text = word_of(name, random, split)
+    return Value(text, text)
+
+
+def bare(kind: str) -> str:
+    """Return a kind without the description of its argument."""
+    return kind.partition(" ~ ")[0]
+
+
+def joined(parts: list[str], last: str = "and") -> str:
+    """Say several things in a row: ``a, b and c``."""
+    return f" {last} ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+
+
+def word_of(kind: str, random: Random, split: Split) -> str:
+    """Draw a text of the kind which belongs to the split."""
+    forms, plain = _kind(kind, split)
+    if plain:
+        return random.choice(forms)
+    while True:
+        text = _SLOT.sub(lambda slot: _piece(slot[1], random, split), random.choice(forms))
+        if part([text], split):
+            return text
+
+
+@functools.cache
+def _kind(kind: str, split: Split) -> tuple[tuple[str, ...], bool]:
+    forms: list[str] = pool("tools_values")[kind]
+    plain = not any("{" in form for form in forms)
+    return tuple(part(forms, split) if plain else forms), plain
+
+
+def _piece(slot: str, random: Random, split: Split) -> str:
+    name, _, rest = slot.partition(":")
+    if name == "digits":
+        return "".join(random.choices("0123456789", k=int(rest)))
+    if name == "letters":
+        return "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=int(rest)))
+    if name == "int":
+        return _number("int", rest, random).said
+    text = _made_up(random) if name == "made" else word_of(name, random, split)
+    return text.lower().replace(" ", "") if rest == "lower" else text
+
+
+def _made_up(random: Random) -> str:
+    syllables = (
+        random.choice(_ONSETS) + random.choice(_VOWELS) + random.choice(_CODAS)
+        for _ in range(random.choice([2, 2, 3]))
+    )
+    return "".join(syllables).capitalize()
+
+
+def _number(kind: str, limits: str, random: Random) -> Value:
+    low, high, *step = (int(limit) for limit in limits.split(":"))
+    if kind == "int":
+        number = random.randrange(low, high + 1, *step)
+        return Value(number, str(number))
+    exact = round(random.uniform(low, high), random.choice([1, 2, 2]))
+    value = int(exact) if exact.is_integer() or random.random() < 0.3 else exact
+    return Value(value, str(value))
+
+
+def several(kind: Any, random: Random, split: Split) -> Value:
+    """Draw one to four different values of a kind, as a list."""
+    wanted = random.choice([1, 2, 2, 2, 3, 3, 4])
+    values: list[Value] = []
+    while len(values) < wanted:
+        value = drawn(kind, random, split)
+        if value not in values:
+            values.append(value)
+    return Value([value.json for value in values], joined([value.said for value in values]))
+
+
+def _object(kinds: dict[str, Any], random: Random, split: Split) -> Value:
+    said = str(kinds["said"])
+    values = {name: drawn(kinds[name], random, split) for name in kinds if name != "said"}
+    text = _SLOT.sub(lambda slot: values[slot[1]].said, said)
+    return Value({name: values[name].json for name in values}, text)
