@@ -1,11 +1,14 @@
 """Fetch weights with a progress bar."""
 
 import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from freehold.engines.base import EngineLoadError
+from freehold.engines.sources import Progress
 from freehold.engines.weights import WeightsStore
 
 
@@ -16,9 +19,12 @@ def weights(state_dir: Path, name: str, sha256: str | None, *, force: bool = Fal
         path = None if force else _here(store, name, sha256)
         if path is None:
             path = _pull(store, name, sha256, force=force)
+        click.echo(f"{name}: {_megabytes(path)}, checked, at {path}")
+        served = _serve(store, name, sha256)
     except EngineLoadError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{name}: {path.stat().st_size / 1e6:.0f} MB, checked, at {path}")
+    if served != path:
+        click.echo(f"{name} with its adapter: {_megabytes(served)}, at {served}")
 
 
 def _here(store: WeightsStore, name: str, sha256: str | None) -> Path | None:
@@ -29,11 +35,30 @@ def _here(store: WeightsStore, name: str, sha256: str | None) -> Path | None:
 
 
 def _pull(store: WeightsStore, name: str, sha256: str | None, *, force: bool) -> Path:
-    hidden = not sys.stdout.isatty()
-    with click.progressbar(length=1, label=name, width=30, hidden=hidden) as bar:
+    with _progress(name) as progress:
+        return store.pull(name, progress, sha256=sha256, force=force)
 
-        def progress(done: int, total: int | None) -> None:
+
+def _serve(store: WeightsStore, name: str, sha256: str | None) -> Path:
+    """Return the file that will be served, merging the adapter where that was not done yet."""
+    with _progress(f"{name} with its adapter") as progress:
+        return store.served(name, sha256, progress)
+
+
+@contextmanager
+def _progress(label: str) -> Generator[Progress]:
+    """Draw a bar in a terminal, from the first report on."""
+    bar = click.progressbar(length=1, label=label, width=30, hidden=not sys.stdout.isatty())
+    with ExitStack() as drawn:
+
+        def report(done: int, total: int | None) -> None:
+            if bar.pos == 0:
+                drawn.enter_context(bar)
             bar.length = total or max(done, 1)
             bar.update(done - bar.pos)
 
-        return store.pull(name, progress, sha256=sha256, force=force)
+        yield report
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.0f} MB"

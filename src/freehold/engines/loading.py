@@ -27,6 +27,7 @@ NAMED_BACKENDS: Mapping[Use, Mapping[str, str]] = {
     },
     "embedding": {
         "minilm": "freehold.engines.backends.minilm:MiniLMEngine",
+        "sentence-transformers": "freehold.engines.backends.sentence:SentenceEngine",
         "llama": "freehold.engines.backends.llama_embeddings:LlamaEmbeddingEngine",
         "upstream": "freehold.engines.backends.upstream_embeddings:UpstreamEmbeddingEngine",
     },

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from freehold.engines import adapted
 from freehold.engines.base import EngineLoadError
+from freehold.engines.manifest import Manifest
 from freehold.engines.sources import (
     FileSource,
     HubSource,
@@ -26,6 +27,8 @@ from freehold.engines.sources import (
 )
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+# The folder of merged files, beside those named after where weights come from.
+_ADAPTED = "adapted"
 
 
 class BesideRow(BaseModel):
@@ -35,6 +38,15 @@ class BesideRow(BaseModel):
 
     file: str
     sha256: str
+
+
+class AdapterRow(BaseModel):
+    """The adapter (LoRA) that this package brings for weights, in ``data/adapters``."""
+
+    model_config = _STRICT
+
+    file: str
+    licence: str
 
 
 class WeightsRow(BaseModel):
@@ -49,19 +61,7 @@ class WeightsRow(BaseModel):
     download_size: int | None = None
     licence: str
     beside: tuple[BesideRow, ...] = ()
-
-
-class _Checked(BaseModel):
-    """What a file looked like when its SHA-256 was last computed."""
-
-    model_config = _STRICT
-
-    size: int
-    mtime_ns: int
-    sha256: str
-
-
-_Manifest: Final = TypeAdapter(dict[str, _Checked])
+    adapter: AdapterRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ class WeightsStore:
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir.expanduser() / "weights"
+        self._manifest = Manifest(self._folder)
 
     def path(self, name: str, sha256: str | None = None) -> Path:
         """Return the file of weights that are here and sound, with all that belongs beside it.
@@ -111,15 +112,35 @@ class WeightsStore:
         for each in (wanted, *self._beside(wanted)):
             with _readable(each):
                 if self._expected(each) is not None:  # else nothing to compare with
-                    self._check(each, self._checked(each.path) or digest_of(each.path))
+                    self._check(each, self._manifest.unchanged(each.path) or digest_of(each.path))
         return wanted.path
+
+    def served(
+        self, name: str, sha256: str | None = None, progress: Progress | None = None
+    ) -> Path:
+        """Return the file that an engine loads: like ``path``, but merged with our adapter, if any.
+
+        Merged here where that was not done yet, which takes some seconds; what was made with an
+        older adapter is removed.
+        """
+        adapter = self._adapter(name)
+        wanted = self._wanted(name, sha256)
+        if adapter is None or wanted.sha256 is None:
+            return self.path(name, sha256)
+        with _storing(name):
+            made = self._made(wanted, adapter)
+            if not (made.path.is_file() and self._manifest.unchanged(made.path)):
+                base = self.path(name, sha256)
+                with self._locked():
+                    self._merge(base, adapter, made, progress or _silent)
+        return made.path
 
     def verify(
         self, name: str, sha256: str | None = None, progress: Progress | None = None
     ) -> Path:
         """Like ``path``, but reads the whole file whatever the manifest says."""
         wanted = self._wanted(name, sha256)
-        for each in (wanted, *self._beside(wanted)):
+        for each in (wanted, *self._beside(wanted), *self._made_here(wanted)):
             with _readable(each):
                 self._check(each, digest_of(each.path, progress))
         return wanted.path
@@ -140,14 +161,13 @@ class WeightsStore:
         wanted = self._wanted(name, sha256)
         if isinstance(wanted.source, FileSource):
             return self.path(name, sha256)
-        try:
-            with self._locked():
-                every = (wanted, *self._beside(wanted))
-                missing = [each for each in every if force or not self._is_sound(each)]
-                if missing:
-                    self._fetch(missing, wanted.source.key, progress or _silent)
-        except OSError as error:
-            raise PullError(f"{wanted.name} can't be stored: {error}.") from error
+        with _storing(wanted.name), self._locked():
+            every = (wanted, *self._beside(wanted))
+            missing = [each for each in every if force or not self._is_sound(each)]
+            if missing:
+                self._fetch(missing, wanted.source.key, progress or _silent)
+            if force:
+                self._forget(self._made_before(name))
         return wanted.path
 
     def installed(self) -> tuple[Installed, ...]:
@@ -157,7 +177,7 @@ class WeightsStore:
         parts = {each.path for wanted in known for each in self._beside(wanted)}
         return tuple(
             Installed(names.get(path, _source_of(key)), path, entry.size, entry.sha256)
-            for key, entry in self._manifest().items()
+            for key, entry in self._manifest.entries().items()
             if (path := self._folder / key).is_file() and path.is_relative_to(self._folder)
             if path not in parts
         )
@@ -168,11 +188,8 @@ class WeightsStore:
         if isinstance(wanted.source, FileSource) or not wanted.path.is_file():
             return False
         with self._locked():
-            paths = [each.path for each in (wanted, *self._beside(wanted))]
-            for path in paths:
-                path.unlink(missing_ok=True)
-            gone = {self._key(path) for path in paths}
-            self._write({k: v for k, v in self._manifest().items() if k not in gone})
+            self._forget([each.path for each in (wanted, *self._beside(wanted))])
+            self._forget(self._made_before(name))
         return True
 
     def _wanted(self, name: str, sha256: str | None = None) -> _Wanted:
@@ -199,18 +216,47 @@ class WeightsStore:
             for place, sha256 in places
         ]
 
+    def _adapter(self, name: str) -> Path | None:
+        row = next((row for row in rows() if row.name == name), None)
+        return adapted.packaged(row.adapter.file) if row and row.adapter else None
+
+    def _made(self, wanted: _Wanted, adapter: Path) -> _Wanted:
+        """Return what is made of weights with an adapter; its digest is on record, once made."""
+        digest = self._manifest.unchanged(adapter) or digest_of(adapter)
+        file = adapted.file_name(wanted.name, str(wanted.sha256), digest)
+        return replace(wanted, path=self._folder / _ADAPTED / file, sha256=None)
+
+    def _made_here(self, wanted: _Wanted) -> list[_Wanted]:
+        return [replace(wanted, path=path, sha256=None) for path in self._made_before(wanted.name)]
+
+    def _made_before(self, name: str) -> list[Path]:
+        return list((self._folder / _ADAPTED).glob(adapted.pattern(name)))
+
+    def _merge(self, base: Path, adapter: Path, made: _Wanted, progress: Progress) -> None:
+        """Make the merged file unless it is here and sound; others of its name go."""
+        if not self._is_sound(made):
+            adapted.make(base, adapter, made.path, progress)
+        self._forget([path for path in self._made_before(made.name) if path != made.path])
+        self._manifest.record(adapter, digest_of(adapter))
+        self._manifest.record(made.path, digest_of(made.path))
+
+    def _forget(self, paths: Sequence[Path]) -> None:
+        """Delete files, and what is on record of them."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+        self._manifest.forget(paths)
+
     def _expected(self, wanted: _Wanted) -> str | None:
         """Return the SHA-256 that is pinned, else the one that pulled weights arrived with."""
         if wanted.sha256 is not None or isinstance(wanted.source, FileSource):
             return wanted.sha256
-        entry = self._manifest().get(self._key(wanted.path))
-        return None if entry is None else entry.sha256
+        return self._manifest.digest(wanted.path)
 
     def _is_sound(self, wanted: _Wanted) -> bool:
         """Return whether the file is here and right."""
         if not wanted.path.is_file():
             return False
-        digest = self._checked(wanted.path) or digest_of(wanted.path)
+        digest = self._manifest.unchanged(wanted.path) or digest_of(wanted.path)
         return digest == self._expected(wanted)
 
     def _fetch(self, missing: Sequence[_Wanted], key: str, progress: Progress) -> None:
@@ -236,7 +282,7 @@ class WeightsStore:
             partial.replace(wanted.path)
         finally:
             partial.unlink(missing_ok=True)
-        self._record(wanted.path, digest)
+        self._manifest.record(wanted.path, digest)
 
     def _check(self, wanted: _Wanted, digest: str) -> None:
         """Compare with what is expected; remember what was right."""
@@ -245,38 +291,10 @@ class WeightsStore:
             return
         if digest != expected:
             raise _damaged(wanted, digest)
-        if self._checked(wanted.path) is None:
+        if self._manifest.unchanged(wanted.path) is None:
             # A read-only state folder only costs hashing again.
             with suppress(OSError), self._locked():
-                self._record(wanted.path, digest)
-
-    def _checked(self, path: Path) -> str | None:
-        """Return the SHA-256 on record, None if the file has changed since."""
-        entry, stat = self._manifest().get(self._key(path)), path.stat()
-        if entry is None or (entry.size, entry.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
-            return None
-        return entry.sha256
-
-    def _key(self, path: Path) -> str:
-        """Keep the manifest valid when the state folder moves."""
-        inside = path.is_relative_to(self._folder)
-        return str(path.relative_to(self._folder) if inside else path.absolute())
-
-    def _record(self, path: Path, digest: str) -> None:
-        stat = path.stat()
-        entry = _Checked(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=digest)
-        self._write({**self._manifest(), self._key(path): entry})
-
-    def _manifest(self) -> dict[str, _Checked]:
-        try:
-            return _Manifest.validate_json((self._folder / "manifest.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return {}  # everything is hashed again
-
-    def _write(self, manifest: dict[str, _Checked]) -> None:
-        temporary = self._folder / "manifest.json.partial"
-        temporary.write_bytes(_Manifest.dump_json(manifest, indent=1))
-        temporary.replace(self._folder / "manifest.json")
+                self._manifest.record(wanted.path, digest)
 
     @contextmanager
     def _locked(self) -> Generator[None]:
@@ -288,6 +306,15 @@ class WeightsStore:
             yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _storing(name: str) -> Generator[None]:
+    """Tell what can't be written as what it is."""
+    try:
+        yield
+    except OSError as error:
+        raise PullError(f"{name} can't be stored: {error}.") from error
 
 
 @contextmanager
@@ -332,6 +359,8 @@ def _silent(_done: int, _total: int | None) -> None:
 def _source_of(key: str) -> str:
     """Return the source that a pulled file's place was made from."""
     kind, rest = key.split("/", 1)
+    if kind == _ADAPTED:
+        return f"{rest.rpartition('-')[0]} with its adapter"
     if kind == "hf":
         org, repo, file = rest.split("/", 2)
         return f"hf:{org}/{repo}:{file}"

@@ -8,8 +8,9 @@ from contextlib import aclosing
 import pytest
 
 from freehold.core.errors import BadRequestError
+from freehold.engines import gguf
 from freehold.engines.backends.llama import LlamaEngine
-from freehold.engines.backends.llama_gguf import _Reader, read_head
+from freehold.engines.backends.llama_gguf import read_head
 from freehold.engines.backends.llama_score import without_marks
 from freehold.engines.base import EngineConfig, Generation, Sampling, TextDelta, TokenLogprob
 from servers import TINY
@@ -156,20 +157,13 @@ def test_a_mark_of_the_beginning_is_not_of_the_text():
 def with_facts(path):
     """Write the tiny model again with three more facts: its tokens for filling in."""
     old = TINY.read_bytes()
-    reader = _Reader(old)
-    reader.metadata()
-    facts_end = reader._at
-    tensors, count = struct.unpack_from("<QQ", old, 8)
-    for _ in range(tensors):
-        reader._string()
-        sizes = reader._scalar("I")
-        reader._at += 8 * sizes + 4 + 8  # its kind, its place
+    head = gguf.read_head(old)
     facts = b""
     for role, token in (("pre", PREFIX), ("suf", SUFFIX), ("mid", MIDDLE)):
         name = f"tokenizer.ggml.fim_{role}_token_id".encode()
         facts += struct.pack("<Q", len(name)) + name + struct.pack("<II", 4, token)
-    head = old[:16] + struct.pack("<Q", count + 3) + old[24:facts_end] + facts
-    head += old[facts_end : reader._at]
-    data = old[reader._at + -reader._at % 32 :]
-    path.write_bytes(head + bytes(-len(head) % 32) + data)
+    count = struct.pack("<Q", len(head.facts) + 3)
+    entries = b"".join(map(gguf.entry, head.tensors))
+    new = old[:16] + count + old[24 : head.facts_end] + facts + entries
+    path.write_bytes(new + bytes(-len(new) % head.alignment) + old[head.data :])
     return path
