@@ -1,0 +1,169 @@
+"""What the user told earlier in the chat, asked later: names, facts, corrections, and gaps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from freehold_training.example import Example, Item, Split
+from freehold_training.generators.chat_frame import (
+    LONGEST,
+    Exchange,
+    accepted,
+    length,
+    numbered,
+    opening,
+    spoken,
+)
+from freehold_training.generators.chat_tasks import exchange
+from freehold_training.pools.text_values import draw
+
+_FILE = Path(__file__).parents[1] / "pools" / "text_memory.txt"
+_NODS = {
+    "train": (
+        "Thanks for telling me.",
+        "Good to know.",
+        "Got it.",
+        "Noted.",
+        "Thank you, I'll remember that.",
+        "All right.",
+    ),
+    "held_out": ("I see.", "Thank you for letting me know."),
+}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something that users tell of themselves, in the wordings of one split."""
+
+    kind: str
+    say: Sequence[str]
+    ask: Sequence[str]
+    tell: str
+    unsaid: str
+    correct: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A conversation about what was told, and the values that its last answer has to hold."""
+
+    exchanges: Sequence[Exchange]
+    values: Sequence[str]
+
+
+@cache
+def things(split: Split) -> Sequence[Thing]:
+    """Return what can be told, with the wordings of the split."""
+    lines = _FILE.read_text("utf-8").splitlines()
+    return [_thing(line, split) for line in lines if not line.startswith("#")]
+
+
+def _thing(line: str, split: Split) -> Thing:
+    kind, say, ask, tell, unsaid, correct = (cell.strip() for cell in line.split("|"))
+    return Thing(kind, _of(split, say), _of(split, ask), tell, unsaid, _of(split, correct))
+
+
+def _of(split: Split, cell: str) -> Sequence[str]:
+    marked = split == "held_out"
+    wordings = cell.split(" ; ")
+    return [one.removeprefix("* ") for one in wordings if one.startswith("* ") == marked]
+
+
+def _memory(random: Random, split: Split) -> Iterator[Example]:
+    while True:
+        chat = _chat(random, split)
+        messages = [*opening(random, split), *spoken(chat.exchanges)]
+        example: Example = {"row": "memory", "source": "own", "messages": messages}
+        if length(example) <= LONGEST:
+            yield example
+
+
+def _chat(random: Random, split: Split) -> Chat:
+    make = random.choices((_told, _corrected, _together, _not_told), (45, 15, 15, 25))[0]
+    return make(random, split)
+
+
+def _told(random: Random, split: Split) -> Chat:
+    """Return a chat with one to three things told, other talk, and each asked for in any order."""
+    chosen = random.sample(things(split), random.randint(1, 3))
+    known = [(thing, draw(thing.kind, random, split)) for thing in chosen]
+    talk = [_telling([pair], random, split) for pair in known]
+    talk = _between(talk, random, split)
+    asked = random.sample(known, len(known))
+    return Chat([*talk, *(_asking(pair, random) for pair in asked)], [asked[-1][1]])
+
+
+def _together(random: Random, split: Split) -> Chat:
+    """Return a chat with two things told in one turn and asked for in one question."""
+    pairs = [(one, draw(one.kind, random, split)) for one in random.sample(things(split), 2)]
+    talk = _between([_telling(pairs, random, split)], random, split)
+    (first, one), (second, two) = pairs
+    question = f"{random.choice(first.ask)} And {_lowered(random.choice(second.ask))}"
+    answer = f"{first.tell.format(v=one)} {second.tell.format(v=two)}"
+    return Chat([*talk, (question, answer)], [one, two])
+
+
+def _corrected(random: Random, split: Split) -> Chat:
+    """Return a chat where a thing is put right later: the later value counts."""
+    thing = random.choice(things(split))
+    old, new = draw(thing.kind, random, split), draw(thing.kind, random, split)
+    if old in new or new in old:
+        return _corrected(random, split)
+    talk = _between([_telling([(thing, old)], random, split)], random, split)
+    talk.append((random.choice(thing.correct).format(v=new), _nod(random, split)))
+    talk += [exchange(random, split) for _ in range(random.randint(0, 2))]
+    return Chat([*talk, _asking((thing, new), random)], [new])
+
+
+def _not_told(random: Random, split: Split) -> Chat:
+    """Return a chat with a question on what was not told; the last one can be answered."""
+    told, missing = random.sample(things(split), 2)
+    value = draw(told.kind, random, split)
+    talk = _between([_telling([(told, value)], random, split)], random, split)
+    gap = (random.choice(missing.ask), missing.unsaid)
+    return Chat([*talk, gap, _asking((told, value), random)], [value])
+
+
+def _telling(pairs: Sequence[tuple[Thing, str]], random: Random, split: Split) -> Exchange:
+    said = " ".join(random.choice(thing.say).format(v=value) for thing, value in pairs)
+    thing, value = pairs[0]
+    name = thing.tell == "Your name is {v}."
+    return said, f"Nice to meet you, {value}!" if name else _nod(random, split)
+
+
+def _nod(random: Random, split: Split) -> str:
+    return random.choice(_NODS[split])
+
+
+def _asking(pair: tuple[Thing, str], random: Random) -> Exchange:
+    thing, value = pair
+    return random.choice(thing.ask), thing.tell.format(v=value)
+
+
+def _between(talk: Sequence[Exchange], random: Random, split: Split) -> list[Exchange]:
+    """Return the talk with other talk between, and after it."""
+    mixed = list(talk)
+    for _ in range(random.randint(0, 3)):
+        mixed.insert(random.randint(1, len(mixed)), exchange(random, split))
+    return mixed
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _item(random: Random) -> Item:
+    chat = _chat(random, "held_out")
+    messages = [*opening(random, "held_out"), *spoken(chat.exchanges)][:-1]
+    expect = {"contains": [accepted(value) for value in chat.values]}
+    return {"id": "", "row": "", "messages": messages, "expect": expect}
+
+
+def _items(random: Random) -> Iterator[Item]:
+    return numbered("memory", _item, random)
+
+
+GENERATORS = {"memory": _memory}
+ITEMS: dict[str, Callable[[Random], Iterator[Item]]] = {"memory": _items}
