@@ -5,7 +5,7 @@ started again. Requests in flight share batches; see ``minilm_batches``.
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -39,6 +39,8 @@ _SLOTS = 64
 class MiniLMEngine:
     """A sentence transformer, loaded. A child that dies is replaced; its requests fail with 503."""
 
+    _embedder: ClassVar = "freehold.engines.backends.minilm_model:EmbeddingModel"
+
     def __init__(self, kept: Kept[EmbeddingProcess], slots: int) -> None:
         self._kept = kept
         self._slots = slots
@@ -53,7 +55,7 @@ class MiniLMEngine:
                 f"The model {config.model} has no weights: name a model.safetensors as `weights`."
             )
         precision = config.options.get("precision", "float32")
-        child = ChildSettings(config.weights, config.threads or 1, precision)
+        child = ChildSettings(config.weights, config.threads or 1, cls._embedder, precision)
         engine = cls(
             Kept(config.model, lambda: EmbeddingProcess.start(child)), config.slots or _SLOTS
         )

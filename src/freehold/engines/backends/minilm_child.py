@@ -4,18 +4,24 @@ Started by ``minilm_process`` with its settings as JSON in the only argument. It
 other end of its socket does.
 """
 
+import importlib
 import json
 import os
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from freehold.engines.backends.minilm_batches import Batches, Job
-from freehold.engines.backends.minilm_graph import UnfitWeightsError
+from freehold.engines.backends.minilm_embedder import (
+    Embedder,
+    UnfitWeightsError,
+    UnknownTokenError,
+)
 from freehold.engines.backends.minilm_messages import (
     LENGTH_BYTES,
     Cancel,
@@ -30,7 +36,6 @@ from freehold.engines.backends.minilm_messages import (
     length,
     packed,
 )
-from freehold.engines.backends.minilm_model import EmbeddingModel, UnknownTokenError
 
 _QUESTION: Final = msgspec.msgpack.Decoder[Question](Question)
 
@@ -38,7 +43,7 @@ _QUESTION: Final = msgspec.msgpack.Decoder[Question](Question)
 class Child:
     """A loaded model and the socket to who asks it."""
 
-    def __init__(self, model: EmbeddingModel, connection: socket.socket) -> None:
+    def __init__(self, model: Embedder, connection: socket.socket) -> None:
         self._model = model
         self._connection = connection
         self._writing = threading.Lock()
@@ -92,15 +97,20 @@ class Child:
             self._connection.sendall(packed(message))
 
 
+def _load(settings: Mapping[str, Any]) -> Embedder:
+    """Load the model by the library it needs, and import no other. Raises ``UnfitWeightsError``."""
+    module, _, name = settings["embedder"].partition(":")
+    embedder = getattr(importlib.import_module(module), name)
+    return embedder.load(Path(settings["weights"]), settings["threads"], settings["precision"])
+
+
 def main() -> None:
     # Ctrl-C is for the server, which then ends this process in its own time.
     os.setpgid(0, 0)
     settings = json.loads(sys.argv[1])
     connection = socket.socket(fileno=settings["socket"])
     try:
-        model = EmbeddingModel.load(
-            Path(settings["weights"]), settings["threads"], settings["precision"]
-        )
+        model = _load(settings)
     except UnfitWeightsError as error:
         connection.sendall(packed(Unfit(str(error))))
         return

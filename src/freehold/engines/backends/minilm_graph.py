@@ -16,6 +16,7 @@ import onnxruntime  # pyright: ignore[reportMissingTypeStubs] - it has none
 from numpy.typing import NDArray
 
 from freehold.data.embedder_options import Precision
+from freehold.engines.backends.minilm_embedder import UnfitWeightsError
 from freehold.engines.backends.minilm_onnx import FUSED, Graph
 
 Array = NDArray[Any]
@@ -25,10 +26,6 @@ _TYPES: Final = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": n
 # Processors without VNNI add two products into 16 bits: 7 bits never overflow.
 _LARGEST_WHOLE: Final = 63
 _runtime: Any = onnxruntime
-
-
-class UnfitWeightsError(Exception):
-    """The files are no model that this backend can run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +187,8 @@ class _Int8Builder(_Builder):
 
     def _whole(self, name: str, matrix: Array) -> tuple[str, str]:
         """Keep a matrix as whole numbers; returns its name and that of its columns' steps."""
-        steps = np.maximum(np.abs(matrix).max(axis=0), 1e-12) / _LARGEST_WHOLE
-        whole = np.round(matrix / steps).astype(np.int8)
+        steps: Array = np.maximum(np.abs(matrix).max(axis=0), 1e-12) / _LARGEST_WHOLE
+        whole: Array = np.round(matrix / steps).astype(np.int8)
         self.weights[name] = np.ascontiguousarray(whole)
         self.graph.weight(name, "int8", whole.shape)
         return name, self._keep(name + ".steps", steps.astype(np.float32))

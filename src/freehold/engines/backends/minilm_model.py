@@ -1,4 +1,4 @@
-"""The model in the child process: texts to tokens, tokens to windows, windows to vectors."""
+"""BERT's kind of model in the child process, computed by onnxruntime."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,15 +9,9 @@ import numpy as np
 import tokenizers
 
 from freehold.data.embedder_options import Precision
-from freehold.engines.backends.minilm_batches import Job, Window
-from freehold.engines.backends.minilm_graph import (
-    Network,
-    Safetensors,
-    Shape,
-    UnfitWeightsError,
-)
-from freehold.engines.backends.minilm_messages import Input
-from freehold.engines.backends.windows import split
+from freehold.engines.backends.minilm_batches import Window
+from freehold.engines.backends.minilm_embedder import Embedder, UnfitWeightsError
+from freehold.engines.backends.minilm_graph import Network, Safetensors, Shape
 
 Pooling = Literal["mean", "first"]
 
@@ -25,28 +19,19 @@ _TEXTS_AT_ONCE: Final = 64
 _LONGEST_UNSAID: Final = 512
 
 
-class UnknownTokenError(Exception):
-    """A token id that the model does not have."""
-
-    def __init__(self, index: int, token: int) -> None:
-        super().__init__(token)
-        self.index = index
-        self.token = token
-
-
-class EmbeddingModel:
-    """A sentence transformer of BERT's kind; ``window`` counts the marks at both ends too."""
+class EmbeddingModel(Embedder):
+    """A sentence transformer of BERT's kind."""
 
     def __init__(
         self, network: Network, tokenizer: tokenizers.Tokenizer, window: int, pooling: Pooling
     ) -> None:
-        self.window = window
+        marks = tokenizer.encode("").ids
+        middle = len(marks) // 2
+        super().__init__(window, network.vocabulary, marks[:middle], marks[middle:])
+        self.dimensions = network.dimensions
         self._pooling = pooling
         self._network = network
         self._tokenizer = tokenizer
-        marks = tokenizer.encode("").ids
-        self._begin, self._end = marks[: len(marks) // 2], marks[len(marks) // 2 :]
-        self._room = window - len(marks)
 
     @classmethod
     def load(cls, weights: Path, threads: int, precision: Precision = "float32") -> Self:
@@ -62,46 +47,13 @@ class EmbeddingModel:
         file.forget()
         return cls(network, _tokenizer(weights.with_name("tokenizer.json")), window, pooling)
 
-    @property
-    def dimensions(self) -> int:
-        return self._network.dimensions
-
-    def tokenize(self, inputs: Sequence[Input]) -> list[Sequence[int]]:
-        """Return each input's tokens, without marks. Raises ``UnknownTokenError``."""
-        texts = [value for value in inputs if isinstance(value, str)]
-        found = self._tokens_of(texts)
-        return [
-            next(found) if isinstance(value, str) else self._known(index, value)
-            for index, value in enumerate(inputs)
-        ]
-
-    def _tokens_of(self, texts: Sequence[str]) -> Iterator[list[int]]:
+    def tokens_of(self, texts: Sequence[str]) -> Iterator[Sequence[int]]:
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             some = texts[start : start + _TEXTS_AT_ONCE]
             for encoded in self._tokenizer.encode_batch_fast(some, add_special_tokens=False):
                 yield encoded.ids
 
-    def _known(self, index: int, tokens: list[int]) -> list[int]:
-        for token in tokens:
-            if not 0 <= token < self._network.vocabulary:
-                raise UnknownTokenError(index, token)
-        return tokens
-
-    def job(self, number: int, inputs: Sequence[Input]) -> tuple[Job, list[Window]]:
-        """Return a request's job and its windows. Raises ``UnknownTokenError``."""
-        tokens = self.tokenize(inputs)
-        sums = np.zeros((len(inputs), self.dimensions), np.float32)
-        job = Job(number, [len(each) for each in tokens], sums, 0)
-        windows = [
-            Window(job, index, [*self._begin, *piece, *self._end])
-            for index, each in enumerate(tokens)
-            for piece in split(each, self._room)
-        ]
-        job.left = len(windows)
-        return job, windows
-
     def compute(self, batch: Sequence[Window]) -> None:
-        """Add each window's vector to its job."""
         lengths = np.array([len(window.tokens) for window in batch], np.int32)
         padded = np.zeros((len(batch), lengths.max()), np.int32)
         for row, window in zip(padded, batch, strict=True):

@@ -31,9 +31,14 @@ from freehold.engines.base import EngineLoadError
 
 _CHILD: Final = "freehold.engines.backends.minilm_child"
 # Nothing else of our environment reaches the child: it may hold keys.
-_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+_PASSED_ON: Final = (
+    "PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+)  # fmt: skip
 # The network has its own threads; the libraries around it shall start none.
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# What is not on this machine is not fetched behind one's back.
+_OFFLINE: Final = {"HF_HUB_OFFLINE": "1"}
 _REMEMBERED_LINES: Final = 20
 _ANSWER: Final = msgspec.msgpack.Decoder[Answer](Answer)
 _GREETING: Final = msgspec.msgpack.Decoder[Greeting](Greeting)
@@ -45,11 +50,12 @@ class ChildLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChildSettings:
-    """What the child is told."""
+    """What the child is told. ``embedder`` is the ``module:Class`` of its model."""
 
     weights: Path
     threads: int
-    precision: Precision = "float32"
+    embedder: str
+    precision: Precision
 
 
 class EmbeddingProcess:
@@ -199,6 +205,7 @@ async def _spawn(settings: ChildSettings, socket_fd: int) -> asyncio.subprocess.
     told = {
         "weights": str(settings.weights),
         "threads": settings.threads,
+        "embedder": settings.embedder,
         "precision": settings.precision,
         "socket": socket_fd,
     }
@@ -212,6 +219,6 @@ async def _spawn(settings: ChildSettings, socket_fd: int) -> asyncio.subprocess.
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=environment | _ONE_THREAD,
+        env=environment | _ONE_THREAD | _OFFLINE,
         pass_fds=(socket_fd,),
     )
