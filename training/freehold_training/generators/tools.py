@@ -77,7 +77,7 @@ def _result_items(random: Random) -> Iterator[Item]:
         number += 1
 
 
-ITEMS: dict[str, Callable[[Random], Iterator[Item]]] = {
+ITEMS: dict[str, Items] = {
     "tool_call": _judged("tool_call", _calls),
     "tool_parallel": _judged("tool_parallel", _calls),
     "tool_none": _judged("tool_none", _no_call),

@@ -69,8 +69,7 @@ def opened(random: Random, split: Split) -> list[Message]:
     if random.random() < 0.5:
         text = spoken("system", random, split)
         words = {slot: word_of(slot, random, split) for slot in slots(text)}
-        told = filled(text, {slot: Value(word, word) for slot, word in words.items()})
-        messages.append({"role": "system", "content": told})
+        messages.append({"role": "system", "content": text.format_map(words)})
     if random.random() < 0.12:
         said, answer = spoken("opening", random, split).split("; ")
         messages += [user(said), assistant(answer)]
@@ -98,15 +97,16 @@ def turns(request: Asked, random: Random, split: Split) -> list[Message]:
     messages: list[Message] = []
     for text in earlier:
         messages += [user(text), assistant(spoken("heard", random, split))]
-    return [*messages, user(dressed(last, random, split, bool(earlier)))]
+    return [*messages, user(last if earlier else dressed(last, random, split))]
 
 
-def dressed(text: str, random: Random, split: Split, plain: bool = False) -> str:
+def dressed(text: str, random: Random, split: Split) -> str:
     """Return the request politely, tersely or with chatter around it."""
-    if plain or random.random() < 0.35:
-        return _scrawled(text, random)
+    if random.random() < 0.35:
+        return text.rstrip(".?") if random.random() < 0.15 else text
     first = text.split(" ", 1)[0].strip(",:")
-    if first in pool("tools_verbs")["imperative"] and random.random() < 0.5:
+    imperative = first in pool("tools_verbs")["imperative"] and not text.endswith("?")
+    if imperative and random.random() < 0.5:
         text = _politely(text, random, split)
     if random.random() < 0.3:
         text = f"{spoken('before', random, split)} {text}"
@@ -122,14 +122,8 @@ def _politely(text: str, random: Random, split: Split) -> str:
     return f"{opener} {body}{'?' if asking and not body.endswith('?') else '.'}"
 
 
-def _scrawled(text: str, random: Random) -> str:
-    if random.random() < 0.15:
-        text = text.rstrip(".?")
-    return text
-
-
 def tool_call(random: Random, split: Split) -> Iterator[Example]:
-    """One call, with the arguments as the user said them."""
+    """Yield requests for one call, with the arguments as the user said them."""
     while True:
         tool = random.choice(catalogue(split))
         place = scene([tool], random, split)
@@ -140,7 +134,7 @@ def tool_call(random: Random, split: Split) -> Iterator[Example]:
 
 
 def tool_parallel(random: Random, split: Split) -> Iterator[Example]:
-    """Two or three calls at once: of one tool, or of different ones."""
+    """Yield requests for two or three calls at once, of one tool or of different ones."""
     while True:
         tools, text, wanted = several_calls(random, split)
         place = scene(list({tool.name: tool for tool in tools}.values()), random, split)
@@ -199,7 +193,7 @@ def _mixed(random: Random, split: Split) -> tuple[list[Tool], str, list[Message]
         return _mixed(random, split)
     requests = [_in_one_turn(tool, random, split) for tool in tools]
     texts = [request.turns[0] for request in requests]
-    return tools, _chained(texts, random, split), [request.arguments for request in requests]
+    return tools, chained(texts, random, split), [request.arguments for request in requests]
 
 
 def _in_one_turn(tool: Tool, random: Random, split: Split) -> Asked:
@@ -210,7 +204,8 @@ def _in_one_turn(tool: Tool, random: Random, split: Split) -> Asked:
     raise ValueError(f"{tool.name} has no request of one turn")
 
 
-def _chained(texts: list[str], random: Random, split: Split) -> str:
+def chained(texts: list[str], random: Random, split: Split) -> str:
+    """Say several requests in one turn, one after the other."""
     text = _ended(texts[0])
     for other in texts[1:]:
         link = spoken("link", random, split)
@@ -230,7 +225,7 @@ def _ended(text: str) -> str:
 
 
 def tool_ask(random: Random, split: Split) -> Iterator[Example]:
-    """A needed argument is missing: the assistant asks for it, and calls once it is told."""
+    """Yield requests that lack an argument: the assistant asks for it, and calls once told."""
     able = [tool for tool in catalogue(split) if tool.lacks]
     while True:
         tool = random.choice(able)

@@ -116,6 +116,24 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def arguments(tool: Tool, values: dict[str, Value]) -> dict[str, Any]:
+    """Return a call's arguments for the named values, in the order of the definition."""
+    told: dict[str, Any] = {}
+    for name, kind in tool.args.items():
+        plain = name.rstrip("?").removesuffix("[]")
+        if plain in values:
+            told[plain] = values[plain].json
+        elif isinstance(kind, dict):
+            inner = _inside(plain, values)
+            told |= {plain: inner} if inner else {}
+    return told
+
+
+def _inside(outer: str, values: dict[str, Value]) -> dict[str, Any]:
+    named = {name.partition("."): value.json for name, value in values.items()}
+    return {last: told for (first, dot, last), told in named.items() if dot and first == outer}
+
+
 def value_for(tool: Tool, slot: str, random: Random, split: Split) -> Value:
     """Draw a value for the named argument, or for a field of one (``address.city``)."""
     kinds: Any = tool.args

@@ -12,6 +12,7 @@ from freehold_training.generators.tools_calls import (
     Scene,
     assistant,
     calling,
+    chained,
     dressed,
     example,
     opened,
@@ -47,7 +48,7 @@ class Trip:
 
 
 def tool_result(random: Random, split: Split) -> Iterator[Example]:
-    """A round trip, at times with two calls, a failure, or a question about the result."""
+    """Yield round trips, some with two calls, a failure, or a question about the result."""
     while True:
         made = trip(random, split)
         yield example("tool_result", made.scene, made.messages)
@@ -76,7 +77,7 @@ def _run(
 ) -> _Run:
     tool = of or random.choice([tool for tool in catalogue(split) if tool.returns])
     found = {name: drawn(kind, random, split) for name, kind in tool.returns.items()}
-    return _Run(tool, request or asked(tool, random, split), found)
+    return _Run(tool, asked(tool, random, split), found)
 
 
 def _result(run: _Run, number: int, random: Random) -> Message:
@@ -89,12 +90,10 @@ def _result(run: _Run, number: int, random: Random) -> Message:
     return {"role": "tool", "tool_call_id": f"call_{number}", "content": text}
 
 
-def _called(
-    run: _Run, random: Random, split: Split, number: int = 1
-) -> tuple[Scene, list[Message]]:
+def _called(run: _Run, random: Random, split: Split) -> tuple[Scene, list[Message]]:
     place = scene([run.tool], random, split, _MOST_TOOLS)
     messages = [*opened(random, split), *turns(run.request, random, split)]
-    made = call(number, run.tool, run.request.arguments, place.style)
+    made = call(1, run.tool, run.request.arguments, place.style)
     return place, [*messages, calling(made)]
 
 
@@ -140,8 +139,7 @@ def _twice(random: Random, split: Split) -> Trip:
     if len(first.request.turns) + len(second.request.turns) > 2 or _same(first, second):
         return _twice(random, split)
     place = scene([first.tool], random, split, _MOST_TOOLS)
-    text = f"{_closed(first.request.turns[0])} {spoken('link', random, split)} "
-    text += second.request.turns[0]
+    text = chained([first.request.turns[0], second.request.turns[0]], random, split)
     runs = [first, second]
     calls = [
         call(number, run.tool, run.request.arguments, place.style)
@@ -156,10 +154,6 @@ def _twice(random: Random, split: Split) -> Trip:
 
 def _same(first: _Run, second: _Run) -> bool:
     return first.request.arguments == second.request.arguments
-
-
-def _closed(text: str) -> str:
-    return text if text[-1] in ".!?" else text + "."
 
 
 def _again(random: Random, split: Split) -> Trip:

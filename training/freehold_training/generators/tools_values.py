@@ -12,38 +12,9 @@ from freehold_training.example import Split, part
 
 _POOLS = files("freehold_training") / "pools"
 _SLOT = re.compile(r"\{([^{}]+)\}")
-_ONSETS = [
-    "b",
-    "br",
-    "c",
-    "ch",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "kl",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pr",
-    "r",
-    "s",
-    "sh",
-    "st",
-    "t",
-    "tr",
-    "v",
-    "w",
-    "z",
-]
-_VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ea", "ou"]
-_CODAS = ["", "", "", "n", "r", "l", "s", "x", "nd", "rt", "m", "th"]
+_ONSETS = tuple("b br c ch d dr f fl g gr h j k kl l m n p pr r s sh st t tr v w z".split())
+_VOWELS = tuple("a e i o u a e i o ai ea ou".split())
+_CODAS = ("", "", "", "n", "r", "l", "s", "x", "nd", "rt", "m", "th")
 
 
 @dataclass(frozen=True)
@@ -65,21 +36,25 @@ def drawn(kind: Any, random: Random, split: Split) -> Value:
     if isinstance(kind, dict):
         return _object({str(name): kind[name] for name in kind}, random, split)
     name = bare(kind)
-    head, _, rest = name.partition(":")
-    if head in ("int", "num"):
-        return _number(head, rest, random)
-    if head == "bool":
-        true, false = rest.split("|")
-        return random.choice([Value(True, true), Value(False, false)])
-    if head == "is":
-        return Value(rest, rest)
+    if "|" in name:
+        return _chosen(name, random)
+    head, colon, rest = name.partition(":")
     if head == "list":
         return several(rest, random, split)
-    if "|" in name:
-        value, _, said = random.choice(name.split("|")).partition("=")
-        return Value(value, said or value)
-    text = word_of(name, random, split)
+    if head in ("int", "num"):
+        return _number(head, rest, random)
+    text = rest if colon else word_of(name, random, split)
     return Value(text, text)
+
+
+def _chosen(choices: str, random: Random) -> Value:
+    if choices.startswith("bool:"):
+        true, false = choices.removeprefix("bool:").split("|")
+        return Value(
+            **random.choice([{"json": True, "said": true}, {"json": False, "said": false}])
+        )
+    value, _, said = random.choice(choices.split("|")).partition("=")
+    return Value(value, said or value)
 
 
 def bare(kind: str) -> str:
