@@ -41,9 +41,10 @@ def _no_call(_: Example) -> dict[str, Any]:
     return {"no_call": True}
 
 
-def _judged(
-    row: str, expect: Callable[[Example], dict[str, Any]]
-) -> Callable[[Random], Iterator[Item]]:
+Items = Callable[[Random], Iterator[Item]]
+
+
+def _judged(row: str, expect: Callable[[Example], dict[str, Any]]) -> Items:
     def items(random: Random) -> Iterator[Item]:
         for number, example in enumerate(GENERATORS[row](random, "held_out")):
             yield _item(row, number, example, expect(example))

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from freehold_training.example import Split
 from freehold_training.generators.tools_values import Value, bare, drawn, pool, several
@@ -171,7 +171,7 @@ def _object(kinds: dict[str, Any], style: Style, random: Random) -> dict[str, An
 
 def _schema(name: str, kind: Any, style: Style, random: Random) -> dict[str, Any]:
     if isinstance(kind, dict):
-        inner = _object({str(key): kind[key] for key in kind}, style, random)
+        inner = _object(cast("dict[str, Any]", kind), style, random)
         return {"type": "array", "items": inner} if name.rstrip("?").endswith("[]") else inner
     schema = _type(bare(kind))
     told = kind.partition(" ~ ")[2]
@@ -199,5 +199,8 @@ def call(number: int, tool: Tool, told: dict[str, Any], style: Style) -> dict[st
 
 def _renamed(value: Any, style: Style) -> Any:
     if isinstance(value, dict):
-        return {style.named(str(name)): _renamed(value[name], style) for name in value}
-    return [_renamed(one, style) for one in value] if isinstance(value, list) else value
+        fields = cast("dict[str, Any]", value)
+        return {style.named(name): _renamed(told, style) for name, told in fields.items()}
+    if isinstance(value, list):
+        return [_renamed(one, style) for one in cast("list[Any]", value)]
+    return value

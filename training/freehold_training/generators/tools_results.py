@@ -72,9 +72,7 @@ class _Run:
         return self.request.values | self.found
 
 
-def _run(
-    random: Random, split: Split, request: Asked | None = None, of: Tool | None = None
-) -> _Run:
+def _run(random: Random, split: Split, of: Tool | None = None) -> _Run:
     tool = of or random.choice([tool for tool in catalogue(split) if tool.returns])
     found = {name: drawn(kind, random, split) for name, kind in tool.returns.items()}
     return _Run(tool, asked(tool, random, split), found)

@@ -6,14 +6,14 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from freehold_training.example import Split, part
 
 _POOLS = files("freehold_training") / "pools"
 _SLOT = re.compile(r"\{([^{}]+)\}")
-_ONSETS = tuple("b br c ch d dr f fl g gr h j k kl l m n p pr r s sh st t tr v w z".split())
-_VOWELS = tuple("a e i o u a e i o ai ea ou".split())
+_ONSETS = (*"bcdfghjklmnprstvwz", "br", "ch", "dr", "fl", "gr", "kl", "pr", "sh", "st", "tr")
+_VOWELS = (*"aeiouaeio", "ai", "ea", "ou")
 _CODAS = ("", "", "", "n", "r", "l", "s", "x", "nd", "rt", "m", "th")
 
 
@@ -34,7 +34,7 @@ def pool(name: str) -> dict[str, Any]:
 def drawn(kind: Any, random: Random, split: Split) -> Value:
     """Draw a value of a kind as the catalogue writes it: a text, or a table for an object."""
     if isinstance(kind, dict):
-        return _object({str(name): kind[name] for name in kind}, random, split)
+        return _object(cast("dict[str, Any]", kind), random, split)
     name = bare(kind)
     if "|" in name:
         return _chosen(name, random)
@@ -50,9 +50,8 @@ def drawn(kind: Any, random: Random, split: Split) -> Value:
 def _chosen(choices: str, random: Random) -> Value:
     if choices.startswith("bool:"):
         true, false = choices.removeprefix("bool:").split("|")
-        return Value(
-            **random.choice([{"json": True, "said": true}, {"json": False, "said": false}])
-        )
+        told = random.random() < 0.5
+        return Value(told, true if told else false)
     value, _, said = random.choice(choices.split("|")).partition("=")
     return Value(value, said or value)
 
