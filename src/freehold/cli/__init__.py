@@ -4,12 +4,14 @@ from importlib import import_module
 
 import click
 
-# Name -> one line of help, in the order shown. ``freehold.cli.NAME`` holds the command ``NAME``.
+# Name -> one line of help, in the order shown. ``freehold.cli.NAME`` holds the command ``NAME``,
+# with underscores where a name has hyphens.
 COMMANDS = {
     "serve": "Start the server.",
     "chat": "Talk to the running server in the terminal.",
     "keys": "Make, list and revoke API keys.",
     "models": "List, fetch and bind models.",
+    "bench-model": "Ask the model NAME the questions of the evaluation, and count.",
     "projects": "List projects and set their rules.",
     "doctor": "Check this installation and say what to do.",
     "db": "Look after the database.",
@@ -37,9 +39,10 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"freehold.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"freehold.cli.{name}"), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"freehold.cli.{cmd_name} holds no command of that name")
+            raise TypeError(f"freehold.cli.{name} holds no command of that name")
         return command
 
     def format_commands(

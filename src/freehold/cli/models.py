@@ -8,6 +8,7 @@ import click
 from freehold.cli import bindings, configfile, fetch, options, running, table
 from freehold.cli.address import local_url
 from freehold.cli.options import with_settings
+from freehold.cli.recommend import recommend
 from freehold.core import settings as core_settings
 from freehold.core.errors import APIError
 from freehold.core.settings import Loaded
@@ -22,6 +23,9 @@ _SENTENCE_TRANSFORMER = ".safetensors"
 @click.group()
 def models() -> None:
     """List, fetch and bind models."""
+
+
+models.add_command(recommend)
 
 
 _LIST = """\b
