@@ -1,8 +1,10 @@
 """A tiny sentence transformer for tests, and BERT in numpy to compare engines with."""
 
+import importlib.util
 import json
 import math
 import struct
+from pathlib import Path
 
 import numpy as np
 import tokenizers
@@ -36,6 +38,16 @@ def write_tiny(folder):
     _tokenizer().save(str(folder / "tokenizer.json"))
     path = folder / "model.safetensors"
     write_safetensors(path, _random_arrays(np.random.default_rng(7)))
+    return path
+
+
+def write_gguf(source, path):
+    """Write the sentence transformer at ``source`` in llama.cpp's form; returns the path."""
+    program = Path(__file__).parents[1] / "bench" / "minilm_gguf.py"
+    spec = importlib.util.spec_from_file_location("minilm_gguf", program)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.write(source, path)
     return path
 
 

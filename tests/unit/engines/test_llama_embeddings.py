@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from freehold.engines.backends.llama_embeddings import LlamaEmbeddingEngine
 from freehold.engines.backends.windows import split
 from freehold.engines.base import EngineConfig, EngineLoadError
 from servers import TINY
-from tiny_bert import CONFIG, Reference, write_tiny
+from tiny_bert import CONFIG, Reference, write_gguf, write_tiny
 
 SHORT = ["The cat sat.", "a", "dogs ate the long, red mat and its stones.", "unknown words"]
 
@@ -27,14 +25,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiny(source, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[3] / "bench"))
-        import minilm_gguf  # noqa: PLC0415 - a program of bench/, found only now
-
-    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    minilm_gguf.write(source, path)
-    sys.modules.pop("minilm_gguf")
-    return path
+    return write_gguf(source, tmp_path_factory.mktemp("gguf") / "tiny.gguf")
 
 
 @contextlib.asynccontextmanager
