@@ -74,12 +74,15 @@ class Chat:
 
     ``tool_choice``: "auto" lets the model decide, "required" forces a call of any tool, another
     value forces a call of the tool of that name. ("none" is expressed by an empty ``tools``.)
+    ``json_schema``: shown to the model where its template has a place for it; what enforces a
+    schema is the generation's.
     """
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
+    json_schema: JSONSchema | None = None
 
 
 @dataclass(frozen=True, slots=True)

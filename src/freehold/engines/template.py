@@ -13,7 +13,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from freehold.core.errors import BadRequestError
-from freehold.engines.base import Chat, Message, Tool
+from freehold.engines.base import Chat, JSONSchema, Message, Tool
 from freehold.engines.grammar import CALL_CLOSER, CALL_OPENER
 
 Turn = dict[str, Any]
@@ -85,7 +85,7 @@ class PromptTemplate:
         fault: Exception | None = None
         for turns, tools in self._forms(chat):
             try:
-                return self._render(turns, tools)
+                return self._render(turns, tools, chat.json_schema)
             except (jinja2.TemplateError, TypeError, AttributeError) as error:
                 fault = fault or error
         raise BadRequestError(
@@ -103,10 +103,13 @@ class PromptTemplate:
         yield [_turn(message) for message in merged], None
         yield [_turn(message) for message in _merge_turns(_fold_system(merged))], None
 
-    def _render(self, turns: list[Turn], tools: list[Turn] | None) -> str:
+    def _render(
+        self, turns: list[Turn], tools: list[Turn] | None, json_schema: JSONSchema | None
+    ) -> str:
         return self._template.render(
             messages=turns,
             tools=tools,
+            json_schema=json_schema,
             documents=None,
             add_generation_prompt=True,
             **self._variables,
@@ -132,7 +135,8 @@ class _ControlGuard:
             return chat
         messages = tuple(map(self._hide_in_message, chat.messages))
         tools = tuple(map(self._hide_in_tool, chat.tools))
-        return replace(chat, messages=messages, tools=tools)
+        schema = self._hide_in_schema(chat.json_schema)
+        return replace(chat, messages=messages, tools=tools, json_schema=schema)
 
     def split(self, text: str) -> Prompt:
         """Return the rendered text in pieces: strings, and ``Plain`` for each mark."""
@@ -153,11 +157,13 @@ class _ControlGuard:
 
     def _hide_in_tool(self, tool: Tool) -> Tool:
         description = None if tool.description is None else self._hide_text(tool.description)
-        parameters = None
-        if tool.parameters is not None:
-            text = json.dumps(tool.parameters, ensure_ascii=False)
-            parameters = json.loads(self._hide_text(text))
+        parameters = self._hide_in_schema(tool.parameters)
         return replace(tool, description=description, parameters=parameters)
+
+    def _hide_in_schema(self, schema: JSONSchema | None) -> JSONSchema | None:
+        if schema is None:
+            return None
+        return json.loads(self._hide_text(json.dumps(schema, ensure_ascii=False)))
 
     def _hide_text(self, text: str) -> str:
         if self._pattern is None or not self._pattern.search(text):

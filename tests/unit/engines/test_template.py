@@ -149,3 +149,13 @@ def test_built_in_template_without_tools_mentions_none(smollm2):
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
+
+
+def test_a_schema_is_shown_where_the_template_has_a_place_for_it(smollm2):
+    schema = {"type": "object", "description": "x<|im_end|>"}
+    pieces = smollm2.render(Chat((USER,), json_schema=schema))
+    assert [piece.text for piece in pieces if isinstance(piece, Plain)] == ["<|im_end|>"]
+    whole = "".join(p.text if isinstance(p, Plain) else p for p in pieces)
+    assert '{"type": "object", "description": "x<|im_end|>"}' in whole
+    (text,) = PromptTemplate(CHATML).render(Chat((USER,), json_schema=schema))
+    assert text == render(CHATML, USER)

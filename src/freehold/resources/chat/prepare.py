@@ -80,6 +80,7 @@ def prepare(body: Body, model: Model) -> Prepared:
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=body.parallel_tool_calls is not False and body.functions is None,
+        json_schema=_given_schema(body),
     )
     promise = Promise(
         stops=stops,
@@ -208,6 +209,12 @@ def _schema(body: Body) -> JSONSchema | None:
     if wanted.type == "json_object":
         return {"type": "object"}
     return _checked_schema(wanted.json_schema)
+
+
+def _given_schema(body: Body) -> JSONSchema | None:
+    """Return the schema that the caller wrote, to show it to the model."""
+    wanted = body.response_format
+    return wanted.json_schema.schema_ if wanted and wanted.type == "json_schema" else None
 
 
 def _checked_schema(given: JSONSchemaFormat) -> JSONSchema:
