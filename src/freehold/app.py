@@ -21,6 +21,7 @@ from freehold.api.fetch import Fetcher, PinnedTransport, anywhere, is_public
 from freehold.api.limits import LocalRateLimits
 from freehold.api.metrics import Metrics
 from freehold.api.operation import Router
+from freehold.api.tasks import bound
 from freehold.core.settings import Settings
 from freehold.data import limits
 from freehold.data.models import catalogue
@@ -28,6 +29,8 @@ from freehold.engines.base import EngineLoadError
 from freehold.engines.registry import Registry
 from freehold.engines.viewer import Viewer
 from freehold.engines.weights import WeightsStore
+from freehold.jobs.crew import Crew
+from freehold.jobs.queue import Jobs
 from freehold.resources.organization import service as organization
 from freehold.resources.organization.keyring import DatabaseKeyRing
 from freehold.resources.organization.ledger import DatabaseUsageLedger
@@ -61,16 +64,20 @@ class Server:
         self._loading: asyncio.Task[None] | None = None
         self._stopped = False
         self.api = API(
+        self._jobs = Jobs(database)
+        services = Services(
+            settings=settings,
+            database=database,
+            registry=self.registry,
+            limits=LocalRateLimits(figures, enforced=settings.rate_limits),
+            usage=self._ledger,
+            fetcher=self._fetcher,
+            viewer=Viewer(),
+            jobs=self._jobs,
+        )
+        self._crew = Crew(settings, self._jobs, bound(resources, services))
             router=Router(resources),
-            services=Services(
-                settings=settings,
-                database=database,
-                registry=self.registry,
-                limits=LocalRateLimits(figures, enforced=settings.rate_limits),
-                usage=self._ledger,
-                fetcher=self._fetcher,
-                viewer=Viewer(),
-            ),
+            services=services,
             keys=DatabaseKeyRing(database),
             metrics=Metrics(self.registry.statuses),
             ready=self.problems,
@@ -91,6 +98,7 @@ class Server:
         self._ledger.start()
         self._loading = asyncio.create_task(self._load_default())
 
+        self._crew.start()
     async def stop(self) -> None:
         """End what runs, write down what is left, let go of everything. Twice does no harm."""
         if self._stopped:
@@ -102,6 +110,7 @@ class Server:
                 await self._loading
         await self.registry.close()
         await self._fetcher.close()
+        await self._crew.stop()
         await self._ledger.close()
         await self._database.close()
         shutil.rmtree(self._runtime_dir, ignore_errors=True)

@@ -11,6 +11,7 @@ from freehold.core.errors import RateLimitError
 from freehold.core.settings import Settings
 from freehold.engines.registry import Registry
 from freehold.engines.viewer import Viewer
+from freehold.jobs.queue import Jobs
 from freehold.storage.database import Database
 
 
@@ -26,6 +27,7 @@ class Services:
     fetcher: Fetcher
     viewer: Viewer
 
+    jobs: Jobs
 
 @dataclass(slots=True)
 class Context:

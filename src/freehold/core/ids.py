@@ -34,6 +34,7 @@ Kind = Literal[
     "vector_store_file_batch",
     "moderation",
     "session",
+    "job",
 ]
 
 PREFIXES: dict[Kind, str] = {
@@ -63,6 +64,7 @@ PREFIXES: dict[Kind, str] = {
     "vector_store_file_batch": "vsfb_",
     "moderation": "modr-",
     "session": "sess_",
+    "job": "job_",
 }
 
 

@@ -90,6 +90,20 @@ class VisionSettings(BaseModel):
     )
 
 
+class JobSettings(BaseModel):
+    """``[jobs]`` in freehold.toml: work that survives restarts, such as batches."""
+
+    model_config = _STRICT
+
+    worker: bool = Field(
+        default=True, description="Run jobs in the server; off: only `freehold worker` runs them"
+    )
+    at_once: int = Field(16, ge=2, description="Jobs that one process runs at once")
+    lease_s: int = Field(
+        30, ge=3, description="Seconds after which the jobs of a process that died are taken over"
+    )
+
+
 class Settings(BaseModel):
     """Everything an operator can set."""
 
@@ -137,6 +151,7 @@ class Settings(BaseModel):
         {}, description="Model ids and patterns bound to engines"
     )
     vision: VisionSettings = Field(VisionSettings(), description="Pictures in messages")
+    jobs: JobSettings = Field(JobSettings(), description="Work that survives restarts")
 
     @property
     def database_address(self) -> str:
@@ -158,7 +173,11 @@ class Loaded:
 
 
 # Tables, which no variable can hold, and what a row of them may say.
-_TABLES: Mapping[str, type[BaseModel]] = {"models": ModelBinding, "vision": VisionSettings}
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "models": ModelBinding,
+    "vision": VisionSettings,
+    "jobs": JobSettings,
+}
 # Variables with our prefix that are not settings.
 _OTHER_VARIABLES = ("FREEHOLD_CONFIG", "FREEHOLD_API_KEY", "FREEHOLD_BASE_URL")
 _TEST_PREFIX = "FREEHOLD_TEST_"

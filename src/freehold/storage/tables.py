@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -200,4 +201,40 @@ chat_completions = Table(
     Column("response", _Document, nullable=False),
     Column("metadata", _Attributes, nullable=False),
     Index(None, "project_id", "seq"),
+)
+
+_LIVE = text("state IN ('queued', 'running')")
+
+# Work that survives: leased by one worker at a time, run again when its lease has run out.
+jobs = Table(
+    "jobs",
+    metadata,
+    _seq(),
+    _id(),
+    Column("kind", Text, nullable=False),  # names the handler
+    Column("key", Text),  # what it is about; of one kind and key one job lives at a time
+    Column("project_id", Text),  # none for work of the server's own
+    Column("state", Text, nullable=False),  # queued, running, done, failed, cancelled
+    Column("priority", Integer, nullable=False),  # higher ones first
+    Column("payload", _Document, nullable=False),
+    Column("checkpoint", _Document),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # ended by an error
+    Column("losses", Integer, nullable=False, server_default="0"),  # workers lost, no step further
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("worker", Text),
+    Column("error", Text),
+    _time("created_at"),
+    _time("run_at"),  # not before
+    _time("started_at", nullable=True),
+    _time("lease_ends_at", nullable=True),
+    _time("finished_at", nullable=True),
+    Index(None, "state", "run_at"),
+    Index(
+        "uq_jobs_live_key",
+        "kind",
+        "key",
+        unique=True,
+        sqlite_where=_LIVE,
+        postgresql_where=_LIVE,
+    ),
 )
