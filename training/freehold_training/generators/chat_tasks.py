@@ -7,6 +7,7 @@ from random import Random
 
 from freehold_training.example import Split, part
 from freehold_training.generators.chat_frame import Exchange
+from freehold_training.generators.chat_judged import judged
 
 _FILE = Path(__file__).parents[1] / "pools" / "text_tasks.txt"
 _LANGUAGES = ("french", "spanish", "german", "italian")
@@ -92,9 +93,11 @@ def _lists() -> dict[str, list[str]]:
 
 
 def exchange(random: Random, split: Split) -> Exchange:
-    """Return an instruction and its answer."""
-    makers = (_paired, _translated, _sorted, _counted, _listing, _odd_one, _sum, _changed, _letters)
-    return random.choice(makers)(random, split)
+    """Return an instruction and its answer, none that models are judged by."""
+    while True:
+        one = random.choice(_MAKERS)(random, split)
+        if not judged(one[0]):
+            return one
 
 
 def _wording(wordings: Sequence[str], random: Random, split: Split) -> str:
@@ -258,3 +261,16 @@ def _letters(random: Random, split: Split) -> Exchange:
         "Last letter of {a}?",
     )
     return _wording(asks, random, split).format(a=word), f"The last letter is {word[-1].upper()}."
+
+
+_MAKERS: Sequence[Callable[[Random, Split], Exchange]] = (
+    _paired,
+    _translated,
+    _sorted,
+    _counted,
+    _listing,
+    _odd_one,
+    _sum,
+    _changed,
+    _letters,
+)

@@ -2,28 +2,42 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
+from typing import Any
 
 from freehold_training.example import Example, Item, Split
 from freehold_training.generators.chat_frame import LONGEST, accepted, length, numbered
+from freehold_training.generators.reading_corpus import published
 from freehold_training.generators.reading_layouts import laid_out
 from freehold_training.generators.reading_topics import Asked, Passage, passage, topics
 
 
 def _reading(random: Random, split: Split) -> Iterator[Example]:
     while True:
-        passages = _passages(random, split, random.choice([1, 1, 1, 2, 2, 3]))
+        source, passages = _given(random, split)
         asked = _questions(passages, random, random.choice([2, 3, 4]))
+        if not asked:
+            continue
         messages = laid_out(passages, [one.question for one in asked], random, split)
-        turns = iter(asked)
-        filled = [
-            {**message, "content": next(turns).answer}
-            if message["role"] == "assistant"
-            else message
-            for message in messages
-        ]
-        example: Example = {"row": "reading", "source": "own", "messages": filled}
+        example: Example = {"row": "reading", "source": source, "messages": _told(messages, asked)}
         if length(example) <= LONGEST:
             yield example
+
+
+def _given(random: Random, split: Split) -> tuple[str, list[Passage]]:
+    """Return where the texts come from, and the texts."""
+    if random.random() < 0.3 and (found := published(random, split)):
+        source, one = found
+        return source, [one]
+    return "own", _passages(random, split, random.choice([1, 1, 1, 2, 2, 3]))
+
+
+def _told(messages: Sequence[dict[str, Any]], asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """Return the messages with the answers in the assistant's turns."""
+    answers = iter(asked)
+    return [
+        {**message, "content": next(answers).answer} if message["role"] == "assistant" else message
+        for message in messages
+    ]
 
 
 def _passages(random: Random, split: Split, count: int) -> list[Passage]:

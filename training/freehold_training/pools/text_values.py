@@ -103,6 +103,10 @@ def _whole_date(random: Random, split: Split) -> str:
     return f"{_date(random, split)} {draw('year', random, split)}"
 
 
+def _town(random: Random, split: Split) -> str:
+    return draw("word" if random.random() < 0.6 else "city", random, split)
+
+
 def _company(random: Random, split: Split) -> str:
     return f"{draw('word', random, split)} {draw('suffix', random, split)}"
 
@@ -151,7 +155,7 @@ KINDS: dict[str, Draw] = {
     "price": made_up(_price),
     "fee": shared(lambda random: f"{random.randint(3, 45)}.{random.choice(['00', '50'])}"),
     "money": lambda random, split: f"${draw('thousands', random, split)}",
-    "town": lambda random, split: draw("word" if random.random() < 0.6 else "city", random, split),
+    "town": _town,
 }
 
 
@@ -160,7 +164,8 @@ class Filling(dict[str, str]):
 
     def __init__(self, random: Random, split: Split, **given: str) -> None:
         super().__init__(given)
-        self._random, self._split = random, split
+        self._random = random
+        self._split: Split = split
 
     def __missing__(self, name: str) -> str:
         # A number after the name asks for another value of the kind: {first2}.

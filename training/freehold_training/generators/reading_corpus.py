@@ -1,0 +1,201 @@
+"""Published texts with questions: stories, countries, textbooks."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from random import Random
+from typing import Any
+
+from freehold_training.corpus import FOLDER, rows
+from freehold_training.example import Split, part
+from freehold_training.generators.reading_topics import Asked, Passage
+
+# A term and the sentence of a textbook that says what it is.
+_DEFINITION = re.compile(
+    r"(?:(?<=\. )|(?<=^))((An?) ([a-z][a-z -]{2,30}) (?:is|are) (?:an?|the) [^.\n()]{20,140}\.)"
+)
+_SENTENCE = re.compile(r"(?<=[a-z]{2}\.) (?=[A-Z])")
+# What a textbook counts up, rather than a term of its own.
+_COUNTED = re.compile(r"\b(?:second|third|final|last|further|that|this|possible)\b")
+_WORD = re.compile(r"[a-z]{4,}")
+_PLAIN = (
+    "The text does not say.",
+    "The text does not say that.",
+    "The text doesn't say.",
+    "The text does not answer this question.",
+)
+# Fields of a country's record: what the text says, the question, the answer, what is unsaid.
+_FIELDS: Mapping[str, Sequence[str]] = {
+    "capital": (
+        "The capital is {v}.",
+        "What is the capital of {s}?",
+        "The capital of {s} is {v}.",
+        "what the capital of {s} is",
+    ),
+    "location": (
+        "It lies in {v}.",
+        "Where does {s} lie?",
+        "{s} lies in {v}.",
+        "where {s} lies",
+    ),
+    "population": (
+        "The population is {v}.",
+        "How many people live in {s}?",
+        "The population of {s} is {v}.",
+        "how many people live in {s}",
+    ),
+    "area": (
+        "The area is {v}.",
+        "How large is {s}?",
+        "The area of {s} is {v}.",
+        "how large {s} is",
+    ),
+    "climate": (
+        "The climate is {v}.",
+        "What is the climate of {s} like?",
+        "The climate is {v}.",
+        "what the climate of {s} is like",
+    ),
+    "gov": (
+        "The form of government is: {v}.",
+        "What is the form of government of {s}?",
+        "The form of government is: {v}.",
+        "how {s} is governed",
+    ),
+}
+
+
+def published(random: Random, split: Split) -> tuple[str, Passage] | None:
+    """Return a source's name and a passage of it, or None where none is at hand."""
+    found = [(name, make) for name, make in _MAKERS.items() if rows(name)]
+    if not found:
+        return None
+    name, make = random.choice(found)
+    return name, make(random, split)
+
+
+@cache
+def _stories(folder: str, split: Split) -> Sequence[tuple[str, Sequence[Asked]]]:
+    """Return story passages with their questions, where the answer's words are in the passage."""
+    del folder
+    told: dict[str, list[Asked]] = {}
+    for row in rows("fairytale"):
+        question, answer = (message["content"] for message in row["messages"])
+        text, _, question = question.rpartition("\n\nQuestion: ")
+        if _in(answer, text) and len(text.split()) <= 220:
+            told.setdefault(_plain(text), []).append(Asked(question, _sentence(answer), answer))
+    return [(text, told[text]) for text in part(told, split)]
+
+
+def _story(random: Random, split: Split) -> Passage:
+    stories = _stories(os.environ[FOLDER], split)
+    text, told = random.choice(stories)
+    untold = [
+        Asked(asked.question, random.choice(_PLAIN), None)
+        for _, others in random.sample(stories, 6)
+        for asked in others[:1]
+        if _apart(asked.question, text)
+    ]
+    return Passage("the story", text, told, untold)
+
+
+def _country(random: Random, split: Split) -> Passage:
+    record = random.choice(part([_record(row) for row in rows("factbook")], split))
+    known = [name for name in _FIELDS if name in dict(record)]
+    values = dict(record)
+    said = random.sample(known, max(1, len(known) - 2))
+    country = values["country"]
+    background = _SENTENCE.split(values.get("background", ""))[: random.randint(1, 4)]
+    sentences = [_FIELDS[name][0].format(v=values[name]) for name in said]
+    text = f"{country}\n{' '.join(sentences)} {' '.join(background)}"
+    told = [_field(name, country, values[name]) for name in said]
+    untold = [
+        _field(name, country, None)
+        for name in known
+        if name not in said and values[name] not in text
+    ]
+    return Passage(country, text, told, untold)
+
+
+def _record(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the short fields of a country's record; names in capitals are written as usual."""
+    short = {name: text for name, text in row["rec"].items() if text}
+    short["population"] = re.sub(r" \(.*", "", short.get("population", ""))
+    short["area"] = short.get("area", "").split(" ;")[0]
+    kept = {
+        name: re.sub(r"\b([A-Z])([A-Z]{3,})\b", lambda m: m[1] + m[2].lower(), text)
+        for name, text in short.items()
+        if text and (len(text) < 110 or name == "background")
+    }
+    return tuple(kept.items())
+
+
+def _field(name: str, country: str, value: str | None) -> Asked:
+    _, ask, tell, unsaid = _FIELDS[name]
+    question = ask.format(s=country)
+    if value is None:
+        return Asked(question, f"The text does not say {unsaid.format(s=country)}.", None)
+    return Asked(question, tell.format(s=country, v=value), value)
+
+
+@cache
+def _terms(folder: str, split: Split) -> Sequence[tuple[str, str, str]]:
+    """Return paragraphs of textbooks that say what a term is: paragraph, term, sentence."""
+    del folder
+    found: dict[str, tuple[str, str, str]] = {}
+    for row in rows("openstax"):
+        for paragraph in row["text"].split("\n\n"):
+            if 45 <= len(paragraph.split()) <= 170 and (match := _DEFINITION.search(paragraph)):
+                if _COUNTED.search(match[3]):
+                    continue
+                found[match[3]] = (paragraph, f"{match[2].lower()} {match[3]}", match[1])
+    return [found[term] for term in part(found, split)]
+
+
+def _textbook(random: Random, split: Split) -> Passage:
+    terms = _terms(os.environ[FOLDER], split)
+    text, term, sentence = random.choice(terms)
+    untold = [
+        Asked(f"What is {other}?", f"The text does not say what {other} is.", None)
+        for _, other, _ in random.sample(terms, 4)
+        if _apart(other, text)
+    ]
+    return Passage(term, text, [Asked(f"What is {term}?", sentence, sentence)], untold)
+
+
+_MAKERS: Mapping[str, Callable[[Random, Split], Passage]] = {
+    "fairytale": _story,
+    "factbook": _country,
+    "openstax": _textbook,
+}
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
+
+
+def _in(answer: str, text: str) -> bool:
+    """Return whether nearly all of the answer's longer words stand in the text."""
+    words = _words(answer)
+    return bool(words) and len(words & _words(text)) >= 0.8 * len(words)
+
+
+def _apart(question: str, text: str) -> bool:
+    """Return whether the text shares next to nothing with a question on another one."""
+    words = _words(question) - _ASKING
+    return bool(words) and len(words & _words(text)) <= 0.3 * len(words)
+
+
+_ASKING = {"what", "when", "where", "which", "whose", "happened", "after", "before", "that", "with"}
+
+
+def _plain(text: str) -> str:
+    """Return a passage without the line breaks of its printed page."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text).strip().strip('"')
+
+
+def _sentence(answer: str) -> str:
+    answer = answer.strip()
+    ended = answer if answer.endswith((".", "!", "?", '"')) else answer + "."
+    return ended[:1].upper() + ended[1:]
