@@ -173,10 +173,10 @@ async def _ask(
         "temperature": 0,
         "max_tokens": item.get("max_tokens", _MAX_TOKENS),
     }
-    if "tools" in item:
-        body |= {"tools": item["tools"], "tool_choice": "auto"}
-    if "response_format" in item:
-        body["response_format"] = item["response_format"]
+    if tools := item.get("tools"):
+        body |= {"tools": tools, "tool_choice": "auto"}
+    if response_format := item.get("response_format"):
+        body["response_format"] = response_format
     answer = cast("ChatCompletion", await client.chat.completions.create(**body))
     return answer.choices[0].message.model_dump(mode="json", exclude_none=True)
 

@@ -84,8 +84,8 @@ def _machine(found: list[GPU]) -> str:
         return "No NVIDIA GPU is used: models that would be very slow are left out."
     named = "; ".join(f"{gpu.name} with {gpu.memory_mb:,} MB" for gpu in found)
     return (
-        f"{named}. llama.cpp as it comes from PyPI leaves a GPU idle: install an xllamacpp that was "
-        "built for it, or bind a server that uses it (--base-url)."
+        f"{named}. llama.cpp as it comes from PyPI leaves a GPU idle: install an xllamacpp "
+        "that was built for it, or bind a server that uses it (--base-url)."
     )
 
 
