@@ -31,7 +31,7 @@ def insert(connection: Connection, row: Mapping[str, Any]) -> bool:
     """Insert a job; False where one of its kind and key lives."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(jobs).values(**row).on_conflict_do_nothing()
-    return bool(connection.execute(statement).rowcount)
+    return connection.execute(statement.returning(_JOB.id)).first() is not None
 
 
 def find(connection: Connection, job_id: str) -> Row[Any] | None:
