@@ -19,8 +19,8 @@ class OptionRow(BaseModel):
     """One option.
 
     ``target`` is the field of llama.cpp's parameters where it is not ``name``, ``also`` lists names
-    that people know from elsewhere. Options of type ``weights`` and the paths of ``adapters`` are
-    files that must be on this machine.
+    that people know from elsewhere. Those that are ``ours`` are not passed on to llama.cpp. Options
+    of type ``weights`` and the paths of ``adapters`` are files that must be on this machine.
     """
 
     model_config = _STRICT
@@ -40,6 +40,7 @@ class OptionRow(BaseModel):
     meaning: str
     target: str | None = None
     also: tuple[str, ...] = ()
+    ours: bool = False
     least: int | None = None
     length: int | None = None
     choices: dict[str, int] | None = None
@@ -127,7 +128,7 @@ def native(options: Mapping[str, Any]) -> dict[str, Any]:
         row = rows().get(name)
         if row is None:
             fields[name] = value
-        elif row.type != "table":
+        elif not row.ours:
             fields[row.target or name] = _native(row, value)
     return fields
 

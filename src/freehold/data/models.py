@@ -5,7 +5,7 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,7 +51,8 @@ class ModelRow(BaseModel):
     parameters that accept this value only, ``unsupported`` parameters that must be absent.
     ``vocabulary`` names the table that its token ids in the API belong to; None: the engine's own.
     ``temperature`` applies where the caller gives none, ``temperature_many`` where the caller
-    gives none and asks for several answers; both belong to the weights, not to OpenAI's name.
+    gives none and asks for several answers; both belong to the weights, not to OpenAI's name, as do
+    ``options``, which are the engine's.
     """
 
     model_config = _STRICT
@@ -80,6 +81,7 @@ class ModelRow(BaseModel):
     weights: str | None = None
     template: str | None = None
     system_prompt: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict[str, Any])
     licence: str | None = None
 
 

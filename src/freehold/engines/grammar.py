@@ -14,6 +14,7 @@ import llguidance
 
 from freehold.core.errors import BadRequestError
 from freehold.engines.base import Chat, Generation, JSONSchema, Tool
+from freehold.engines.bounds import Bounds
 
 CALL_OPENER = "<tool_call>"
 CALL_CLOSER = "</tool_call>"
@@ -25,6 +26,7 @@ _LOOSE = _COMPACT | {"lenient": True, "coerce_one_of": True}
 # Weak models, once calling, tend to go on for ever: a forced call is one call, and of its own will
 # a model makes at most this many in a turn.
 _MOST_CALLS = 16
+_NO_BOUNDS = Bounds()
 _ANY_OBJECT: JSONSchema = {"type": "object"}
 _NO_ARGUMENTS: JSONSchema = {"type": "object", "properties": {}, "additionalProperties": False}
 _TEXT_RULE = r"TEXT: /(.|\n)*/ & ~/(.|\n)*<tool_call>(.|\n)*/"
@@ -32,15 +34,16 @@ _TEXT_RULE = r"TEXT: /(.|\n)*/ & ~/(.|\n)*<tool_call>(.|\n)*/"
 _OPENING_RULES = 'opening[lazy]: ANYTHING "<tool_call>"\nANYTHING: /(.|\\n)*/'
 
 
-def constraint(request: Generation) -> str | None:
+def constraint(request: Generation, bounds: Bounds = _NO_BOUNDS) -> str | None:
     """Return the grammar that the answer must follow, None where any text will do.
 
-    Raises ``BadRequestError`` for a schema that must be enforced and can't be.
+    ``bounds`` hold wherever the schemas can be kept within them. Raises ``BadRequestError`` for a
+    schema that must be enforced and can't be.
     """
     chat = request.prompt if isinstance(request.prompt, Chat) else None
-    answer = None if request.schema is None else _answer_rule(request.schema)
+    answer = None if request.schema is None else _answer_rule(request.schema, bounds)
     if chat is not None and chat.tools:
-        return _HEADER + _with_tools(chat, answer)
+        return _HEADER + _with_tools(chat, answer, bounds)
     if answer is not None:
         return f"{_HEADER}start: answer\n{answer}\n"
     if chat is not None and _speaks_of_calls(chat):
@@ -75,23 +78,23 @@ def _speaks_of_calls(chat: Chat) -> bool:
     return any(message.tool_calls or message.role == "tool" for message in chat.messages)
 
 
-def _answer_rule(schema: JSONSchema) -> str:
-    if fault := check_schema(schema):
+def _answer_rule(schema: JSONSchema, bounds: Bounds) -> str:
+    if (text := _enforceable(schema, bounds)) is None:
         raise BadRequestError(
-            f"Invalid schema for response_format: {fault}",
+            f"Invalid schema for response_format: {check_schema(schema)}",
             param="response_format",
             code="invalid_json_schema",
         )
-    return f"answer: %json {_dump(_with_options(schema, _COMPACT))}"
+    return f"answer: %json {text}"
 
 
-def _with_tools(chat: Chat, answer: str | None) -> str:
+def _with_tools(chat: Chat, answer: str | None, bounds: Bounds) -> str:
     tools = [tool for tool in chat.tools if chat.tool_choice in ("auto", "required", tool.name)]
     forced = chat.tool_choice != "auto"
     alone = forced or not chat.parallel_tool_calls
     more = "" if alone else f' ("\\n{CALL_OPENER}" call){{0,{_MOST_CALLS - 1}}}'
     calls = f'calls: "{CALL_OPENER}" call{more}'
-    rules = [*_call_rules(tools)]
+    rules = [*_call_rules(tools, bounds)]
     if forced:
         rules = ["start: calls", calls, *rules]
     elif answer is not None:
@@ -101,33 +104,47 @@ def _with_tools(chat: Chat, answer: str | None) -> str:
     return "\n".join(rules) + "\n"
 
 
-def _call_rules(tools: Sequence[Tool]) -> list[str]:
+def _call_rules(tools: Sequence[Tool], bounds: Bounds) -> list[str]:
     """Return rules for what follows the opener: one alternative per tool."""
     names = " | ".join(f"call_{index}" for index in range(len(tools)))
     rules = [f'call: "\\n" ({names}) "\\n{CALL_CLOSER}"']
     for index, tool in enumerate(tools):
         head = json.dumps(f'{{"name": {json.dumps(tool.name)}, "arguments": ')
         rules.append(f'call_{index}: {head} arguments_{index} "}}"')
-        rules.append(f"arguments_{index}: %json {_arguments_schema(tool)}")
+        rules.append(f"arguments_{index}: %json {_arguments_schema(tool, bounds)}")
     return rules
 
 
-def _arguments_schema(tool: Tool) -> str:
+def _arguments_schema(tool: Tool, bounds: Bounds) -> str:
     """Return the JSON text of the strictest schema for this tool that can be enforced."""
     schema = _close(tool.parameters) if tool.parameters else _NO_ARGUMENTS
-    exact = _dump(_with_options(schema, _COMPACT))
-    fault = _fault_of_schema(exact)
-    if fault is None:
-        return exact
-    if tool.strict:
+    exact = _enforceable(schema, bounds)
+    if exact is None and tool.strict:
         raise BadRequestError(
-            f"Invalid schema for function '{tool.name}': {fault}",
+            f"Invalid schema for function '{tool.name}': {check_schema(schema)}",
             param="tools",
             code="invalid_function_parameters",
         )
-    loose = _dump(_with_options(schema, _LOOSE))
-    usable = _fault_of_schema(loose, warnings=False) is None
-    return loose if usable else _dump(_with_options(_ANY_OBJECT, _COMPACT))
+    text = exact or _enforceable(schema, bounds, _LOOSE, warnings=False)
+    return text or _dump(_with_options(_ANY_OBJECT, _COMPACT))
+
+
+def _enforceable(
+    schema: JSONSchema,
+    bounds: Bounds,
+    options: Mapping[str, Any] = _COMPACT,
+    *,
+    warnings: bool = True,
+) -> str | None:
+    """Return the schema's JSON text, within the bounds where it can be; None if it can't be kept.
+
+    ``warnings``: parts of it that the compiler leaves out count as faults too.
+    """
+    for each in (bounds.apply(schema), schema) if bounds else (schema,):
+        text = _dump(_with_options(each, options))
+        if _fault_of_schema(text, warnings=warnings) is None:
+            return text
+    return None
 
 
 def _close(schema: JSONSchema) -> JSONSchema:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from freehold.core.settings import ModelBinding, SettingsError
 from freehold.data import embedder_options, llama_options
@@ -101,12 +101,15 @@ class Loader:
         )
 
 
-def options_of(backend: str, binding: ModelBinding) -> str:
-    """Return what only the backend knows, as canonical JSON (a spec must be hashable)."""
+def options_of(backend: str, binding: ModelBinding, own: Mapping[str, Any]) -> str:
+    """Return what only the backend knows, as canonical JSON (a spec must be hashable).
+
+    ``own`` are the weights' own options; the binding's go before them.
+    """
     if backend not in _LLAMAS:
         given = binding.model_dump(mode="json", include=set(_FIELDS), exclude_none=True)
     else:
-        given = {llama_options.MMPROJ: binding.mmproj} if binding.mmproj else {}
+        given = {**own, llama_options.MMPROJ: binding.mmproj} if binding.mmproj else own
     return json.dumps({**given, **binding.options}, sort_keys=True)
 
 

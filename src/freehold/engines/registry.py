@@ -1,6 +1,7 @@
 """Which engine answers for a model id: the catalogue and the operator's bindings, resolved."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -297,6 +298,7 @@ class Registry:
             threads=self._settings.threads,
             template=row.template,
             system_prompt=row.system_prompt,
+            options=json.dumps(row.options, sort_keys=True),
         )
 
     def _bound_spec(
@@ -317,7 +319,7 @@ class Registry:
             threads=binding.threads or self._settings.threads,
             template=binding.template or (defaults.template if defaults else None),
             system_prompt=binding.system_prompt or (defaults.system_prompt if defaults else None),
-            options=options_of(backend, binding),
+            options=options_of(backend, binding, defaults.options if defaults else {}),
         )
 
     def _holder(self, spec: EngineSpec) -> Holder[Any]:

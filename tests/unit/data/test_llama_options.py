@@ -17,7 +17,7 @@ VALUES = {
     "adapters": [{"path": "/a.gguf", "scale": 0.5}, {"path": "/b.gguf"}],
     "table": {"thinking": False},
 }
-ROWS = [row for row in llama_options.rows().values() if row.type != "table"]
+ROWS = [row for row in llama_options.rows().values() if not row.ours]
 
 
 def value_of(row):

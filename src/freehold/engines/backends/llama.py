@@ -38,6 +38,7 @@ from freehold.engines.base import (
     TokenLogprob,
     no_insertion,
 )
+from freehold.engines.bounds import Bounds
 from freehold.engines.grammar import constraint
 from freehold.engines.template import Plain, PromptTemplate, TemplateFaultError
 from freehold.engines.toolcalls import ToolCallParser, merge
@@ -81,6 +82,7 @@ class LlamaEngine:
         self._start_token = model.start_token
         self._insertion = model.insertion
         self._vocabulary = model.vocabulary
+        self._bounds = Bounds.of(child.options)
         self._fingerprint = _fingerprint(child)
         self._kept = Kept(child.weights.name, self._start)
         self._plain: dict[str, list[int]] = {}
@@ -120,7 +122,7 @@ class LlamaEngine:
     async def generate(self, request: Generation) -> AsyncGenerator[Sequence[TextEvent], None]:
         """Yield events in groups, the last one being ``Done``; see ``TextEngine``."""
         self._check_ids(request.sampling.logit_bias, "logit_bias")
-        grammar = constraint(request)
+        grammar = constraint(request, self._bounds)
         running = self._kept.require()
         try:
             prompt = await self._read(running, request)
@@ -323,7 +325,6 @@ def _child_settings(config: EngineConfig, weights: Path, model: ModelFile) -> Ch
         wanted = min(wanted, model.trained_context)
     batch = _SEEING_BATCH if MMPROJ in config.options else _BATCH
     options = {"n_batch": batch, "n_ubatch": batch, **config.options}
-    options.pop("template_variables", None)
     return ChildSettings(
         weights=weights,
         context=wanted,
