@@ -1,10 +1,10 @@
-"""The whole answer, and what it used, in the API's shape."""
+"""The whole answer in the API's shape, and what it used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from freehold.api.accounting import Counts
 from freehold.core import clock
 from freehold.core.errors import BadRequestError
 from freehold.core.ids import new_id
@@ -14,32 +14,6 @@ from freehold.resources.chat import prompt
 from freehold.resources.chat.choice import Call, Choice
 from freehold.resources.chat.chunks import logprob_items
 from freehold.resources.chat.prepare import Prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Tokens of a request and of all its choices."""
-
-    prompt: int
-    completion: int
-    cached: int = 0
-    accepted: int = 0
-    rejected: int = 0
-
-    def usage(self) -> dict[str, Any]:
-        """Return the ``usage`` object with both details."""
-        return {
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": {"cached_tokens": self.cached, "audio_tokens": 0},
-            "completion_tokens_details": {
-                "reasoning_tokens": 0,
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": self.accepted,
-                "rejected_prediction_tokens": self.rejected,
-            },
-        }
 
 
 async def count(prepared: Prepared, choices: Sequence[Choice], engine: TextEngine) -> Counts:

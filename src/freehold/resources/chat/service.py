@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from freehold.api import sse
+from freehold.api.accounting import Account, Counts
 from freehold.api.context import Context
 from freehold.engines.base import TextEngine
 from freehold.engines.merging import merged
@@ -45,18 +46,16 @@ class _Completion:
         self._prepared = prepared
         self._engine = engine
         self._choices = [Choice(index, prepared.promise) for index in range(prepared.n)]
-        self._accounted = False
+        self._account = Account(context, prepared.estimate(), self._written)
 
     async def whole(self) -> dict[str, Any]:
-        try:
+        with self._account:
             async with aclosing(self._ready()) as ready:
                 async for _ in ready:
                     pass
             for choice in self._choices:
                 choice.check()
-            counts = await self._account()
-        finally:
-            self._account_aborted()
+            counts = await self._settle()
         start = answer.head(self._prepared, "chat.completion")
         completion = answer.whole(self._prepared, self._choices, start)
         completion["usage"] = counts.usage()
@@ -73,13 +72,11 @@ class _Completion:
             style=self._prepared.promise.style,
             logprobs=bool(self._prepared.body.logprobs),
         )
-        try:
+        with self._account:
             async with aclosing(self._frames(writer)) as frames:
                 async for frame in frames:
                     yield frame
-            counts = await self._account()
-        finally:
-            self._account_aborted()
+            counts = await self._settle()
         completion = answer.whole(
             self._prepared, self._choices, start | {"object": "chat.completion"}
         )
@@ -122,25 +119,13 @@ class _Completion:
                     break
         yield choice, None
 
-    async def _account(self) -> answer.Counts:
+    async def _settle(self) -> Counts:
         counts = await answer.count(self._prepared, self._choices, self._engine)
-        self._record(counts)
+        self._account.settle(counts)
         return counts
 
-    def _account_aborted(self) -> None:
-        """Record what an answer used that nobody waited for; its prompt is estimated."""
-        written = sum(choice.tokens for choice in self._choices)
-        if not self._accounted and written:
-            self._record(answer.Counts(self._prepared.estimate(), written))
-
-    def _record(self, counts: answer.Counts) -> None:
-        self._accounted = True
-        self._context.used(
-            taken=self._prepared.estimate(),
-            input_tokens=counts.prompt,
-            output_tokens=counts.completion,
-            cached=counts.cached,
-        )
+    def _written(self) -> int:
+        return sum(choice.tokens for choice in self._choices)
 
     async def _keep(self, completion: dict[str, Any]) -> None:
         """Store the request and its answer where asked to and allowed to."""

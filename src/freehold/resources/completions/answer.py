@@ -1,7 +1,6 @@
-"""Whole answers, chunks of streams, and what they used, in the API's older shape."""
+"""Whole answers and chunks of streams in the API's older shape."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,30 +12,6 @@ from freehold.engines.fingerprint import fingerprint
 from freehold.resources.completions.candidate import Candidate
 from freehold.resources.completions.logprobs import LogprobWriter, joined
 from freehold.resources.completions.prepare import Prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Tokens of a request and of all texts that were made for it."""
-
-    prompt: int
-    completion: int
-    cached: int = 0
-
-    def usage(self) -> dict[str, Any]:
-        """Return the ``usage`` object."""
-        return {
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": {"cached_tokens": self.cached, "audio_tokens": 0},
-            "completion_tokens_details": {
-                "reasoning_tokens": 0,
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
-        }
 
 
 def head(prepared: Prepared) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from freehold.api import sse
+from freehold.api.accounting import Account, Counts
 from freehold.api.context import Context
 from freehold.engines.base import Done, TextDelta, TextEngine, TokenLogprob
 from freehold.engines.merging import merged
@@ -45,16 +46,14 @@ class _Completion:
         self._engine = engine
         self._candidates = prepared.candidates()
         self._scores = _Scores(prepared)
-        self._accounted = False
+        self._account = Account(context, prepared.estimate(), self._written)
 
     async def whole(self) -> dict[str, Any]:
-        try:
+        with self._account:
             async with aclosing(self._ready()) as ready:
                 async for _ in ready:
                     pass
-            counts = await self._account()
-        finally:
-            self._account_aborted()
+            counts = await self._settle()
         completion = answer.head(self._prepared)
         completion["choices"] = [
             (await self._writer(candidate)).whole(index)
@@ -66,13 +65,11 @@ class _Completion:
         options = self._prepared.body.stream_options
         include_usage = bool(options and options.include_usage)
         chunks = answer.ChunkWriter(answer.head(self._prepared), usage_null=include_usage)
-        try:
+        with self._account:
             async with aclosing(self._frames(chunks)) as frames:
                 async for frame in frames:
                     yield frame
-            counts = await self._account()
-        finally:
-            self._account_aborted()
+            counts = await self._settle()
         yield (chunks.usage(counts.usage()) if include_usage else b"") + sse.DONE
 
     async def _frames(self, chunks: answer.ChunkWriter) -> AsyncGenerator[bytes, None]:
@@ -133,7 +130,7 @@ class _Completion:
             chosen += group
         return chosen
 
-    async def _account(self) -> answer.Counts:
+    async def _settle(self) -> Counts:
         """Count honestly: every prompt once, every text that was made."""
         prompt = cached = 0
         for begin in range(0, len(self._candidates), self._prepared.each):
@@ -142,28 +139,16 @@ class _Completion:
             prompt += ended.prompt_tokens if ended else await self._counted(group[0].prompt)
             cached += ended.cached_tokens if ended else 0
         made = sum(one.used for one in self._candidates)
-        counts = answer.Counts(prompt, made, cached)
-        self._record(counts)
+        counts = Counts(prompt, made, cached)
+        self._account.settle(counts)
         return counts
 
     async def _counted(self, prompt: Prompt) -> int:
         known = await count(prompt, self._engine)
         return prompt.estimate() if known is None else known
 
-    def _account_aborted(self) -> None:
-        """Record what texts used that nobody waited for; their prompts are estimated."""
-        made = sum(one.tokens for one in self._candidates)
-        if not self._accounted and made:
-            self._record(answer.Counts(self._prepared.estimate(), made))
-
-    def _record(self, counts: answer.Counts) -> None:
-        self._accounted = True
-        self._context.used(
-            taken=self._prepared.estimate(),
-            input_tokens=counts.prompt,
-            output_tokens=counts.completion,
-            cached=counts.cached,
-        )
+    def _written(self) -> int:
+        return sum(one.tokens for one in self._candidates)
 
 
 class _Scores:
