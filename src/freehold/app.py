@@ -3,10 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +19,7 @@ from freehold.api.limits import LocalRateLimits
 from freehold.api.metrics import Metrics
 from freehold.api.operation import Router
 from freehold.api.tasks import bound
+from freehold.core.runtime import RuntimeFolder
 from freehold.core.settings import Settings
 from freehold.data import limits
 from freehold.data.models import catalogue
@@ -51,13 +49,13 @@ class Server:
     ``first_keys`` are there after the very first start only.
     """
 
-    def __init__(self, settings: Settings, database: Database, runtime_dir: Path) -> None:
+    def __init__(self, settings: Settings, database: Database, runtime: RuntimeFolder) -> None:
         self.first_keys: FirstKeys | None = None
         self._settings = settings
         self._database = database
-        self._runtime_dir = runtime_dir
+        self._runtime = runtime
         weights = WeightsStore(settings.state_dir)
-        self.registry = Registry(catalogue(), settings, weights, runtime_dir)
+        self.registry = Registry(catalogue(), settings, weights, runtime.path)
         self._ledger = DatabaseUsageLedger(database)
         self._fetcher = _fetcher(settings)
         figures = RateLimitFigures(database)
@@ -113,7 +111,7 @@ class Server:
         await self._crew.stop()
         await self._ledger.close()
         await self._database.close()
-        shutil.rmtree(self._runtime_dir, ignore_errors=True)
+        self._runtime.remove()
 
     async def problems(self) -> Mapping[str, str]:
         """Return what keeps the server from answering, by part; nothing when it is ready."""
@@ -155,5 +153,4 @@ def build(settings: Settings) -> Server:
     """Put a server together from settings. Raises where the database can't be used."""
     logs.configure(settings.log_level)
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    runtime_dir = Path(tempfile.mkdtemp(prefix="freehold-"))  # short: a socket's path has a limit
-    return Server(settings, open_database(settings.database_address), runtime_dir)
+    return Server(settings, open_database(settings.database_address), RuntimeFolder.take())
