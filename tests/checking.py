@@ -31,6 +31,9 @@ EVENTS = {
     "createCompletion": "CreateCompletionResponse",
 }
 
+# Operations whose answer is a file's bytes; the description calls them a JSON string.
+BYTES = {"downloadFile"}
+
 _DROPPED = {"default", "deprecated", "discriminator", "format", "nullable", "title"}
 
 
@@ -292,7 +295,7 @@ def _check_received(operation: Operation | None, path: str, response: httpx.Resp
         for data in parse_events(response.text):
             check.take(data)
         check.finish()
-    else:
+    elif not (operation.id in BYTES and response.status_code < 400):
         body = response.json() if _content_type(response) == JSON else None
         check_response(operation, response.status_code, _content_type(response), body)
 

@@ -34,6 +34,7 @@ from freehold.resources.organization.keyring import DatabaseKeyRing
 from freehold.resources.organization.ledger import DatabaseUsageLedger
 from freehold.resources.organization.ratelimits import RateLimitFigures
 from freehold.resources.organization.service import FirstKeys
+from freehold.storage.blobs_open import open_blobs
 from freehold.storage.database import Database
 from freehold.storage.open import open_database
 
@@ -72,6 +73,7 @@ class Server:
             fetcher=self._fetcher,
             viewer=Viewer(),
             jobs=self._jobs,
+            blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
         )
         self._crew = Crew(settings, self._jobs, bound(resources, services))
             router=Router(resources),

@@ -2,12 +2,14 @@
 
 import math
 import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
-from freehold.core.errors import APIError
+from freehold.core.errors import APIError, RangeNotSatisfiableError
 
 Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
@@ -16,6 +18,15 @@ SSE: Headers = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An answer of plain bytes; ``headers`` say how many and of what type."""
+
+    chunks: AsyncGenerator[bytes, None]
+    headers: Headers
+    status: int = 200
 
 
 def encode(answer: BaseModel | dict[str, Any]) -> bytes:
@@ -48,6 +59,8 @@ def error_headers(error: APIError) -> Headers:
         ]
     if error.retryable is not None:
         headers.append((b"x-should-retry", b"true" if error.retryable else b"false"))
+    if isinstance(error, RangeNotSatisfiableError):
+        headers.append((b"content-range", b"bytes */%d" % error.size))
     if error.status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body stays unread
     return headers

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
 from freehold.api import answers, auth, logs, query, sse
-from freehold.api.client import ClientGone, Watch, read_json
+from freehold.api.client import ClientGone, Watch, read_json, read_nothing
 from freehold.api.context import Context, Services
 from freehold.api.metrics import CONTENT_TYPE, Metrics
+from freehold.api.multipart import Form
 from freehold.api.operation import Bound, Route, Router
 from freehold.core.errors import (
     APIError,
@@ -89,6 +90,7 @@ class _Exchange:
         self.operation_id = ""
         self.status = 0
         self.gone = False
+        self.plain = False  # the answer that has begun is a file's bytes
 
     async def run(self) -> None:
         try:
@@ -163,6 +165,10 @@ class _Exchange:
         arguments: dict[str, Any] = dict(parameters)
         if bound.query is not None:
             arguments["query"] = checked_query(bound.operation_id, bound.query, self.query)
+        if bound.headers:
+            arguments["headers"] = self.headers
+        if bound.form:
+            arguments["form"] = Form(self.headers, self.receive)
         if bound.body is None:
             await self._deliver(await bound.handler(self.context, **arguments))
             return
@@ -174,6 +180,8 @@ class _Exchange:
     async def _deliver(self, answer: Any) -> None:
         if isinstance(answer, sse.EventStream):
             await self._stream(answer.frames)
+        elif isinstance(answer, answers.Content):
+            await self._content(answer)
         else:
             await self._whole(200, answers.encode(answer), [answers.JSON])
 
@@ -191,6 +199,22 @@ class _Exchange:
                 await self._chunk(frame)
         await self._begin_stream()
         await self._send({"type": "http.response.body", "body": b""})
+
+    async def _content(self, content: answers.Content) -> None:
+        """Send bytes as they are read, for as long as the client is there."""
+        await read_nothing(self.receive)
+        with Watch(self.receive):
+            async with contextlib.aclosing(content.chunks) as chunks:
+                async for chunk in chunks:
+                    await self._begin_content(content)
+                    await self._chunk(chunk)
+            await self._begin_content(content)
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def _begin_content(self, content: answers.Content) -> None:
+        if not self.status:
+            self.plain = True
+            await self._begin(content.status, content.headers)
 
     async def _begin_stream(self) -> None:
         if not self.status:
@@ -229,6 +253,8 @@ class _Exchange:
         )
 
     async def _fail(self, error: APIError) -> None:
+        if self.plain:  # no error fits among bytes: the server breaks the connection off
+            return
         if self.status:
             await self._send({"type": "http.response.body", "body": sse.error_frame(error)})
             return

@@ -39,6 +39,14 @@ async def read_json(headers: Mapping[bytes, bytes], receive: Receive, cap: int) 
         ) from None
 
 
+async def read_nothing(receive: Receive) -> None:
+    """Pass over a body that the request should not have."""
+    while (message := await receive())["type"] == "http.request":
+        if not message.get("more_body"):
+            return
+    raise ClientGone
+
+
 async def _read(headers: Mapping[bytes, bytes], receive: Receive, cap: int) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > cap:

@@ -12,6 +12,7 @@ from freehold.core.settings import Settings
 from freehold.engines.registry import Registry
 from freehold.engines.viewer import Viewer
 from freehold.jobs.queue import Jobs
+from freehold.storage.blobs import Blobs
 from freehold.storage.database import Database
 
 
@@ -28,6 +29,7 @@ class Services:
     viewer: Viewer
 
     jobs: Jobs
+    blobs: Blobs
 
 @dataclass(slots=True)
 class Context:

@@ -3,8 +3,9 @@
     @operation("retrieveModel")
     async def retrieve(context: Context, model: str) -> Model: ...
 
-A handler takes ``context``, and as it needs them ``body`` and ``query`` (wire types) and the path
-parameters by name. Routes are found in the ``routes`` module of each group.
+A handler takes ``context``, and as it needs them ``body`` and ``query`` (wire types), ``form`` (a
+multipart body that is still arriving), ``headers`` and the path parameters by name. Routes are
+found in the ``routes`` module of each group.
 """
 
 import importlib
@@ -32,6 +33,8 @@ class Bound:
     handler: Handler
     body: type[BaseModel] | None
     query: type[BaseModel] | None = None
+    form: bool = False
+    headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def operation(operation_id: str) -> Callable[[Handler], Handler]:
             handler=handler,
             body=body.annotation if body else None,
             query=query.annotation if query else None,
+            form="form" in parameters,
+            headers="headers" in parameters,
         )
         return handler
 

@@ -91,6 +91,17 @@ class UnsupportedMediaTypeError(APIError):
     default_code = "unsupported_content_type"
 
 
+class RangeNotSatisfiableError(APIError):
+    """The range asked for lies outside of the content, which has ``size`` bytes."""
+
+    status = 416
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
 class RateLimitError(APIError):
     status = 429
     type = "rate_limit_error"

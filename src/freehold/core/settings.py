@@ -117,6 +117,12 @@ class Settings(BaseModel):
     database_url: str | None = Field(
         None, description="SQLAlchemy address; unset: SQLite in the state folder"
     )
+    blobs_url: str | None = Field(
+        None, description="Where files are kept, s3://BUCKET/PREFIX; unset: in the state folder"
+    )
+    downloadable_purposes: list[str] = Field(
+        [], description="Purposes of files whose content may be fetched, beside OpenAI's own"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged"
     )

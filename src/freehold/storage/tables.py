@@ -238,3 +238,75 @@ jobs = Table(
         postgresql_where=_LIVE,
     ),
 )
+
+# Every blob has a row from before its first byte until after its last: whatever a crash leaves
+# behind is found by its row. A name is never used again.
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # writing, kept, deleted
+    _time("since"),  # of writing: when its writer was last seen
+    Index(None, "state", "since"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("organization_id", "organizations.id", index=False),
+    _refers("project_id", "projects.id", index=False),
+    _time("created_at"),
+    Column("filename", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Index(None, "project_id", "seq"),
+    Index(None, "organization_id", "bytes"),
+)
+
+# What was appended to a file that the server is still making, in order.
+output_pieces = Table(
+    "output_pieces",
+    metadata,
+    _seq(),
+    Column("draft", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index(None, "draft", "seq"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("organization_id", "organizations.id", index=False),
+    _refers("project_id", "projects.id", index=False),
+    _time("created_at"),
+    _time("expires_at"),
+    Column("filename", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("mime_type", Text, nullable=False),
+    Column("status", Text, nullable=False),  # pending, completing, completed, cancelled
+    Column("file_id", Text),  # chosen when completing begins
+    Column("part_ids", _Document),
+    Column("md5", Text),
+    Column("job_id", Text),
+    Column("fault", _Document),  # why completing failed
+    Index(None, "organization_id", "status"),
+    Index(None, "status", "expires_at"),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("upload_id", "uploads.id", delete_with=True),
+    _time("created_at"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("blob", Text, nullable=False),
+)

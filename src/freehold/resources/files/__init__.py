@@ -1,0 +1,1 @@
+"""Files: what clients upload, and what the server makes for them."""

@@ -1,0 +1,127 @@
+"""Blobs on their way to an object: claimed, written, made durable, then taken over with its row.
+
+A blob is claimed by a row before its first byte. Its writer shows itself from time to time; a claim
+whose writer was not seen for a while is swept, and what was written with it. So whatever a crash
+leaves is found, and nothing that an object refers to is ever touched.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import Connection
+
+from freehold.api.context import Services
+from freehold.core import clock
+from freehold.core.errors import APIError, ServiceUnavailableError
+from freehold.data import limits
+from freehold.resources.files import store
+from freehold.storage.blobs import Blobs, BlobWriter, Observer
+from freehold.storage.database import Database
+
+log = logging.getLogger("freehold")
+_SWEPT_AT_ONCE = 1000
+
+
+class Draft:
+    """A blob that is being written."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self.blob = secrets.token_hex(16)
+        self._database = database
+        self._blobs = blobs
+        self._hash = hashlib.sha256()
+        self._writer: BlobWriter | None = None
+        self._seen = time.monotonic()
+
+    @property
+    def size(self) -> int:
+        """How many bytes were written."""
+        return self._writer.size if self._writer else 0
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the bytes, once ``finish`` has returned."""
+        return self._hash.hexdigest()
+
+    async def write(self, data: bytes, *observers: Observer) -> None:
+        """Append; ``observers`` of the first call see every block, off the event loop."""
+        if self._writer is None:
+            self._writer = await self._begin(observers)
+        await self._writer.write(data)
+        if time.monotonic() - self._seen > period_s() / 4:
+            self._seen = time.monotonic()
+            await self._database.write(lambda c: store.touch(c, self.blob, clock.now()))
+
+    async def finish(self, *observers: Observer) -> None:
+        """Make the bytes durable; nothing can be written any more."""
+        if self._writer is None:
+            self._writer = await self._begin(observers)
+        await self._writer.commit()
+
+    def take_over(self, connection: Connection) -> None:
+        """Keep the finished blob, in the unit that writes the row which refers to it."""
+        if not store.keep(connection, self.blob):
+            raise ServiceUnavailableError("The upload took too long.", retry_after=1)
+
+    async def discard(self) -> None:
+        """Delete what was written, unless it has been taken over."""
+        if self._writer is None:
+            return
+        await self._writer.abort()
+        released = await self._database.write(
+            lambda connection: store.release(connection, self.blob, clock.now())
+        )
+        if released:
+            await remove(self._database, self._blobs, [self.blob])
+
+    async def _begin(self, observers: tuple[Observer, ...]) -> BlobWriter:
+        await self._database.write(lambda c: store.claim(c, self.blob, clock.now()))
+        return await self._blobs.create(self.blob, self._hash.update, *observers)
+
+
+@asynccontextmanager
+async def drafting(services: Services) -> AsyncGenerator[Draft]:
+    """Give a draft; unless it has been kept when the block ends, nothing of it is left."""
+    draft = Draft(services.database, services.blobs)
+    try:
+        yield draft
+    finally:
+        await asyncio.shield(_settle(draft))
+
+
+async def _settle(draft: Draft) -> None:
+    try:
+        await draft.discard()
+    except Exception as error:  # noqa: BLE001 - reported; the sweep will do it
+        log.warning("a blob is left to the sweep: %s", type(error).__name__)
+
+
+async def remove(database: Database, blobs: Blobs, names: Sequence[str]) -> None:
+    """Delete the bytes of blobs whose rows say so. What fails is left to the sweep."""
+    for name in names:
+        try:
+            await blobs.delete(name)
+        except APIError as error:
+            log.warning("a blob is left to the sweep: %s", error.message)
+        else:
+            await database.write(lambda connection, gone=name: store.forget(connection, [gone]))
+
+
+async def sweep(services: Services) -> int:
+    """Delete deleted objects' blobs and what crashed writers left; return how many."""
+    now = clock.now()
+    names = await services.database.write(
+        lambda connection: store.abandoned(connection, now - period_s(), now, _SWEPT_AT_ONCE)
+    )
+    await remove(services.database, services.blobs, names)
+    return len(names)
+
+
+def period_s() -> int:
+    """Return the seconds between two sweeps, and after which a silent writer is given up."""
+    return limits.figure("sweep", "period_s")
