@@ -26,6 +26,16 @@ _BY_SCHEMA = (
     "Put this in the database format: {text}",
     "Message:\n{text}\n\nReturn what it says of {called} as an object.",
 )
+_LABELS = (
+    "{text}",
+    "{text}",
+    "Determine {called}.\n\n{text}",
+    "{text}\n\nDetermine {called}.",
+    "Classify this message: {text}",
+    "Read this message and determine {called}.\n\nMessage: {text}",
+    "Find out {called}.\n\n{text}",
+    "{text}\n\nDecide {called}.",
+)
 _BY_DESCRIPTION = (
     "{text}\n\nReply in JSON with the keys {keys}.",
     "Reply in JSON with keys {keys}: {text}",
@@ -66,9 +76,13 @@ def _told(random: Random, split: Split) -> Told:
 def _asked(one: Told, random: Random, split: Split) -> tuple[str, dict[str, Any] | None]:
     """Return the user's words and the format of the answer, which one of both describes."""
     if random.random() < 0.75 or not _flat(one):
-        return _worded(_BY_SCHEMA, one, random, split), schema_format(one)
+        return _worded(_by_schema(one), one, random, split), schema_format(one)
     loose = {"type": "json_object"} if random.random() < 0.5 else None
     return _worded(_BY_DESCRIPTION, one, random, split), loose
+
+
+def _by_schema(one: Told) -> Sequence[str]:
+    return _LABELS if one.label else _BY_SCHEMA
 
 
 def _flat(one: Told) -> bool:
@@ -100,7 +114,7 @@ def schema_format(one: Told) -> dict[str, Any]:
 
 def _item(random: Random) -> Item:
     one = _told(random, "held_out")
-    prompt = _worded(_BY_SCHEMA, one, random, "held_out")
+    prompt = _worded(_by_schema(one), one, random, "held_out")
     return {
         "id": "",
         "row": "",

@@ -56,7 +56,7 @@ def labelled(random: Random, split: Split) -> Told:
         properties = {labels.key: _enum(labels, random)}
     if random.random() < 0.4:
         text, answer, properties = _signed(text, answer, properties, filling)
-    return Told(labels.key, labels.called, text, answer, object_schema(properties))
+    return Told(labels.key, labels.called, text, answer, object_schema(properties), label=True)
 
 
 def _enum(labels: Labels, random: Random) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from freehold_training.generators.json_answers_records import Told, as_json, obj
 from freehold_training.pools.text_values import draw
 
 _STRING, _INTEGER, _NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def listed(random: Random, split: Split) -> Told:
@@ -40,13 +39,6 @@ def _distinct(kind: str, count: int, random: Random, split: Split) -> list[str]:
 
 def _array(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": schema}
-
-
-def _plural(product: str, count: int) -> str:
-    if count == 1:
-        return product
-    ending = "es" if product.endswith(("s", "sh", "ch", "x")) else "s"
-    return product if product.endswith("s") else product + ending
 
 
 def _invoice(random: Random, split: Split) -> Told:
@@ -86,12 +78,13 @@ def _invoice(random: Random, split: Split) -> Told:
 def _order(random: Random, split: Split) -> Told:
     products = _distinct("product", random.randint(1, 4), random, split)
     counts = [random.randint(1, 9) for _ in products]
-    told = joined(
-        [
-            f"{_NUMBERS[count] if random.random() < 0.4 else count} {_plural(one, count)}"
-            for one, count in zip(products, counts, strict=True)
-        ]
+    form = _wording(
+        ("{count} x {one}", "{one} ({count})", "{one}, quantity {count}", "{one}: {count}"),
+        random,
+        split,
     )
+    pairs = list(zip(products, counts, strict=True))
+    told = joined([form.format(one=one, count=count) for one, count in pairs])
     wording = _wording(
         (
             "I would like to order {told}.",
@@ -104,7 +97,6 @@ def _order(random: Random, split: Split) -> Told:
         split,
     )
     item, quantity = _name("item product name", random), _name("quantity qty count amount", random)
-    pairs = zip(products, counts, strict=True)
     answer = {"items": [{item: one, quantity: count} for one, count in pairs]}
     schema = object_schema({"items": _array(object_schema({item: _STRING, quantity: _INTEGER}))})
     return Told("order", "the order", wording.format(told=told), answer, schema)

@@ -37,13 +37,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Told:
-    """A text, the answer it leads to, and the schema of that answer."""
+    """A text, the answer it leads to, and the schema of that answer.
+
+    ``label`` says that the answer is one about the text, not one that is told in it.
+    """
 
     name: str
     called: str
     text: str
     answer: dict[str, Any]
     schema: dict[str, Any]
+    label: bool = False
 
 
 @cache
