@@ -10,7 +10,11 @@ from freehold.data.models import catalogue
 from freehold.engines.registry import Registry
 from freehold.engines.weights import WeightsStore
 
-PAGES = (ROOT / "docs/how-to/bind-a-model.md", ROOT / "docs/settings.md")
+PAGES = (
+    ROOT / "docs/how-to/bind-a-model.md",
+    ROOT / "docs/how-to/embeddings.md",
+    ROOT / "docs/settings.md",
+)
 SHOWN = [block for block in blocks() if block.page in PAGES and block.language == "toml"]
 
 
