@@ -105,13 +105,25 @@ def _wording(wordings: Sequence[str], random: Random, split: Split) -> str:
 
 
 def _pair(name: str, random: Random, split: Split) -> tuple[str, str]:
-    one, other = random.choice(part(_lists()[name], split)).split("=")
-    return one, other
+    return _split(random.choice(part(_lists()[name], split)))
 
 
-def _words(random: Random, split: Split, count: int) -> list[str]:
+def word_list(random: Random, split: Split, count: int) -> list[str]:
+    """Return plain words, none twice."""
     pool = part(sorted({word for name in _GROUPS for word in _lists()[name]}), split)
     return random.sample(pool, min(count, len(pool)))
+
+
+def translations(split: Split) -> list[tuple[str, dict[str, str]]]:
+    """Return words, with what they are called in each language."""
+    lists = {name: dict(_split(one) for one in _lists()[name]) for name in _LANGUAGES}
+    words = part(sorted(lists[_LANGUAGES[0]]), split)
+    return [(word, {name.capitalize(): lists[name][word] for name in lists}) for word in words]
+
+
+def _split(entry: str) -> tuple[str, str]:
+    one, other = entry.split("=")
+    return one, other
 
 
 def _paired(random: Random, split: Split) -> Exchange:
@@ -132,7 +144,7 @@ def _translated(random: Random, split: Split) -> Exchange:
 
 def _sorted(random: Random, split: Split) -> Exchange:
     if random.random() < 0.5:
-        words = _words(random, split, random.randint(3, 5))
+        words = word_list(random, split, random.randint(3, 5))
         asks = (
             "Sort these words alphabetically: {all}",
             "Put in alphabetical order: {all}",
@@ -153,7 +165,7 @@ def _sorted(random: Random, split: Split) -> Exchange:
 
 
 def _counted(random: Random, split: Split) -> Exchange:
-    words = _words(random, split, random.randint(2, 6))
+    words = word_list(random, split, random.randint(2, 6))
     asks = (
         "How many words are in this list: {all}?",
         "Count the words: {all}",
@@ -220,7 +232,7 @@ def _sum(random: Random, split: Split) -> Exchange:
 
 
 def _changed(random: Random, split: Split) -> Exchange:
-    words = _words(random, split, random.randint(1, 3))
+    words = word_list(random, split, random.randint(1, 3))
     plain = " ".join(words)
     kind = random.choice(["upper", "capital", "comma"])
     asks = {
@@ -245,7 +257,7 @@ def _changed(random: Random, split: Split) -> Exchange:
 
 
 def _letters(random: Random, split: Split) -> Exchange:
-    word = random.choice(_words(random, split, 3))
+    word = random.choice(word_list(random, split, 3))
     if random.random() < 0.5:
         asks = (
             "What is the first letter of {a}?",

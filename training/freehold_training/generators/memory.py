@@ -17,7 +17,7 @@ from freehold_training.generators.chat_frame import (
     spoken,
 )
 from freehold_training.generators.chat_tasks import exchange
-from freehold_training.pools.text_values import draw
+from freehold_training.pools.text_values import draw, sentence
 
 _FILE = Path(__file__).parents[1] / "pools" / "text_memory.txt"
 _NODS = {
@@ -101,7 +101,7 @@ def _together(random: Random, split: Split) -> Chat:
     talk = _between([_telling(pairs, random, split)], random, split)
     (first, one), (second, two) = pairs
     question = f"{random.choice(first.ask)} And {_lowered(random.choice(second.ask))}"
-    answer = f"{first.tell.format(v=one)} {second.tell.format(v=two)}"
+    answer = " ".join(sentence(thing.tell.format(v=value)) for thing, value in pairs)
     return Chat([*talk, (question, answer)], [one, two])
 
 
@@ -112,7 +112,8 @@ def _corrected(random: Random, split: Split) -> Chat:
     if old in new or new in old:
         return _corrected(random, split)
     talk = _between([_telling([(thing, old)], random, split)], random, split)
-    talk.append((random.choice(thing.correct).format(v=new), _nod(random, split)))
+    corrected = sentence(random.choice(thing.correct).format(v=new))
+    talk.append((corrected, _nod(random, split)))
     talk += [exchange(random, split) for _ in range(random.randint(0, 2))]
     return Chat([*talk, _asking((thing, new), random)], [new])
 
@@ -127,7 +128,7 @@ def _not_told(random: Random, split: Split) -> Chat:
 
 
 def _telling(pairs: Sequence[tuple[Thing, str]], random: Random, split: Split) -> Exchange:
-    said = " ".join(random.choice(thing.say).format(v=value) for thing, value in pairs)
+    said = " ".join(sentence(random.choice(thing.say).format(v=value)) for thing, value in pairs)
     thing, value = pairs[0]
     name = thing.tell == "Your name is {v}."
     return said, f"Nice to meet you, {value}!" if name else _nod(random, split)
@@ -139,7 +140,7 @@ def _nod(random: Random, split: Split) -> str:
 
 def _asking(pair: tuple[Thing, str], random: Random) -> Exchange:
     thing, value = pair
-    return random.choice(thing.ask), thing.tell.format(v=value)
+    return random.choice(thing.ask), sentence(thing.tell.format(v=value))
 
 
 def _between(talk: Sequence[Exchange], random: Random, split: Split) -> list[Exchange]:

@@ -1,6 +1,7 @@
 """Answers from a text that is given: short and exact, or that the text does not say it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -28,7 +29,18 @@ def _given(random: Random, split: Split) -> tuple[str, list[Passage]]:
     if random.random() < 0.3 and (found := published(random, split)):
         source, one = found
         return source, [one]
-    return "own", _passages(random, split, random.choice([1, 1, 1, 2, 2, 3]))
+    passages = _passages(random, split, random.choice([1, 1, 1, 2, 2, 3]))
+    if random.random() < 0.2:
+        passages[0] = _with_stranger(passages[0], random, split)
+    return "own", passages
+
+
+def _with_stranger(one: Passage, random: Random, split: Split) -> Passage:
+    """Return the passage with a question on something that it does not even name."""
+    other = passage(random, split)
+    question = random.choice([*other.told, *other.untold]).question
+    asked = Asked(question, f"The text does not mention {other.named}.", None)
+    return replace(one, untold=[*one.untold, asked])
 
 
 def _told(messages: Sequence[dict[str, Any]], asked: Sequence[Asked]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ def _story(random: Random, split: Split) -> Passage:
         for asked in others[:1]
         if _apart(asked.question, text)
     ]
-    return Passage("the story", text, told, untold)
+    return Passage("story", "the story", text, told, untold)
 
 
 def _country(random: Random, split: Split) -> Passage:
@@ -115,7 +115,7 @@ def _country(random: Random, split: Split) -> Passage:
         for name in known
         if name not in said and values[name] not in text
     ]
-    return Passage(country, text, told, untold)
+    return Passage(country, country, text, told, untold)
 
 
 def _record(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -161,7 +161,8 @@ def _textbook(random: Random, split: Split) -> Passage:
         for _, other, _ in random.sample(terms, 4)
         if _apart(other, text)
     ]
-    return Passage(term, text, [Asked(f"What is {term}?", sentence, sentence)], untold)
+    told = [Asked(f"What is {term}?", sentence, sentence)]
+    return Passage(term, term, text, told, untold)
 
 
 _MAKERS: Mapping[str, Callable[[Random, Split], Passage]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from freehold_training.example import Split
-from freehold_training.pools.text_values import Filling, draw, fill
+from freehold_training.pools.text_values import Filling, draw, fill, sentence
 
 _FILE = Path(__file__).parents[1] / "pools" / "text_topics.txt"
 
@@ -47,9 +47,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Passage:
-    """A made-up text on one subject, and the questions that it answers and does not answer."""
+    """A text on one subject, and the questions that it answers and does not answer.
+
+    ``named`` is the subject as it stands inside a sentence.
+    """
 
     subject: str
+    named: str
     text: str
     told: Sequence[Asked]
     untold: Sequence[Asked]
@@ -99,7 +103,8 @@ def passage(random: Random, split: Split, topic: Topic | None = None) -> Passage
         told.append(_told(fact, subject, value, random))
     text = _mixed(sentences, topic, random)
     untold = [_untold(fact, subject, random) for fact in facts[count:]]
-    return Passage(subject, _opened(text, subject, random), told, untold)
+    named = f"{topic.article} {subject}".strip()
+    return Passage(subject, named, _opened(text, subject, random), told, untold)
 
 
 def _subject(topic: Topic, subject: str, random: Random, split: Split, *, first: bool) -> Filling:
@@ -111,7 +116,7 @@ def _subject(topic: Topic, subject: str, random: Random, split: Split, *, first:
 def _told(fact: Fact, subject: str, value: str, random: Random) -> Asked:
     question = random.choice(fact.ask).format(s=subject)
     answer = fact.tell.format(s=subject, v=value)
-    return Asked(question, answer[:1].upper() + answer[1:], value)
+    return Asked(question, sentence(answer), value)
 
 
 def _untold(fact: Fact, subject: str, random: Random) -> Asked:

@@ -1,5 +1,6 @@
 """Values to fill texts and answers with: names, places, dates, sums, codes, made-up words."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ Draw = Callable[[Random, Split], str]
 _FILE = Path(__file__).with_name("text_values.txt")
 # Words are joined from these, and never split: the words that come out are.
 _SYLLABLES = ("start", "middle", "end")
+# By sound: a ukulele and a unit, but an umbrella.
+_ARTICLE = re.compile(r"\b([Aa])(?= (?:[aei]|o(?!ne\b)|um))")
 # Too short a list to keep any of it back; every value is in both splits.
 _SHARED = ("day", "month", "suffix")
 
@@ -176,5 +179,9 @@ class Filling(dict[str, str]):
 
 def fill(template: str, filling: Filling) -> str:
     """Return the template with its places filled and its first letter a capital."""
-    text = template.format_map(cast("dict[str, str]", filling))
-    return text[:1].upper() + text[1:]
+    return sentence(template.format_map(cast("dict[str, str]", filling)))
+
+
+def sentence(text: str) -> str:
+    """Return the text with its first letter a capital, and "an" where "a" meets a vowel."""
+    return _ARTICLE.sub(r"\1n", text[:1].upper() + text[1:])
