@@ -81,8 +81,11 @@ class Soak:
             writer.close()
 
     async def _leave(self, reader: asyncio.StreamReader) -> str:
-        """Read some of the texts; one in eight leaves before the first, maybe still in the line."""
-        texts = 0 if self.chance.random() < 1 / 8 else self.chance.randrange(1, LOAD.tokens - 4)
+        """Read some of the texts; one in eight leaves before the first, maybe still in the line.
+
+        An answer has fewer texts than tokens: a character may take several.
+        """
+        texts = 0 if self.chance.random() < 1 / 8 else self.chance.randrange(1, LOAD.tokens // 2)
         if not texts:
             await asyncio.sleep(self.chance.random() / 10)
             return "left before the first text"
