@@ -9,6 +9,7 @@ from freehold_training.example import Example, Item, Split
 from freehold_training.generators.chat_frame import LONGEST, length, numbered, opening
 from freehold_training.generators.json_answers_labels import labelled
 from freehold_training.generators.json_answers_lists import listed
+from freehold_training.generators.json_answers_prose import prose
 from freehold_training.generators.json_answers_records import Told, told
 
 # The last two of each list are for the evaluation.
@@ -69,7 +70,7 @@ def _json(random: Random, split: Split) -> Iterator[Example]:
 
 
 def _told(random: Random, split: Split) -> Told:
-    make = random.choices((told, labelled, listed), (55, 25, 20))[0]
+    make = random.choices((told, prose, labelled, listed), (38, 24, 18, 20))[0]
     return make(random, split)
 
 

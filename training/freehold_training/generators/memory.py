@@ -128,7 +128,11 @@ def _not_told(random: Random, split: Split) -> Chat:
 
 
 def _telling(pairs: Sequence[tuple[Thing, str]], random: Random, split: Split) -> Exchange:
-    said = " ".join(sentence(random.choice(thing.say).format(v=value)) for thing, value in pairs)
+    told = [sentence(random.choice(thing.say).format(v=value)) for thing, value in pairs]
+    joined = random.random() < 0.5 and told[-1].startswith(("I ", "I'm ", "My "))
+    said = (
+        f"{told[0].rstrip('.')} and {_inside(told[-1])}" if joined and told[1:] else " ".join(told)
+    )
     thing, value = pairs[0]
     name = thing.tell == "Your name is {v}."
     return said, f"Nice to meet you, {value}!" if name else _nod(random, split)
@@ -149,6 +153,11 @@ def _between(talk: Sequence[Exchange], random: Random, split: Split) -> list[Exc
     for _ in range(random.randint(0, 3)):
         mixed.insert(random.randint(1, len(mixed)), exchange(random, split))
     return mixed
+
+
+def _inside(text: str) -> str:
+    """Return a sentence as it stands inside another one."""
+    return _lowered(text) if text.startswith("My ") else text
 
 
 def _lowered(text: str) -> str:
