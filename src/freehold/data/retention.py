@@ -18,12 +18,14 @@ class Retention(BaseModel):
 
     endpoint: str
     kept_when: str
-    days: int
-    zero_retention: Literal["never"]
+    days: int | None = None
+    zero_retention: Literal["never", "refused"]
 
     @property
     def seconds(self) -> int:
-        """How long an object is kept after its creation."""
+        """How long an object is kept after its creation. ``ValueError``: until it is deleted."""
+        if self.days is None:
+            raise ValueError(f"{self.endpoint} keeps its objects until they are deleted")
         return self.days * 24 * 60 * 60
 
 

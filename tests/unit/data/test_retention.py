@@ -14,6 +14,16 @@ def test_zero_retention_keeps_none_of_them():
     assert retention.retention("chat_completion").zero_retention == "never"
 
 
+def test_files_are_kept_until_deleted():
+    with pytest.raises(ValueError, match="until they are deleted"):
+        _ = retention.retention("file").seconds
+
+
+@pytest.mark.parametrize("kind", ["file", "upload"])
+def test_zero_retention_excludes_what_cannot_be_had_without(kind):
+    assert retention.retention(kind).zero_retention == "refused"
+
+
 def test_every_row_is_of_a_kind_with_ids_and_a_documented_endpoint():
     paths = {operation.path for operation in document.operations()}
     for kind, row in retention.retentions().items():

@@ -88,6 +88,12 @@ def remove(connection: Connection, owner: Owner, completion_id: str) -> bool:
     return bool(connection.execute(statement).rowcount)
 
 
+def sweep(connection: Connection, oldest: int, limit: int) -> int:
+    """Delete up to ``limit`` completions that are not younger than ``oldest``; say how many."""
+    old = select(_STORED.seq).where(_STORED.created <= oldest).limit(limit)
+    return connection.execute(delete(chat_completions).where(_STORED.seq.in_(old))).rowcount
+
+
 def _tagged(connection: Connection, metadata: Mapping[str, str]) -> ColumnElement[bool]:
     """Return the condition that all of these pairs are in the metadata."""
     if connection.dialect.name == "postgresql":

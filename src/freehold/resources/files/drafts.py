@@ -35,6 +35,7 @@ class Draft:
         self._database = database
         self._blobs = blobs
         self._hash = hashlib.sha256()
+        self._observers: list[Observer] = [self._hash.update]
         self._writer: BlobWriter | None = None
         self._seen = time.monotonic()
 
@@ -48,19 +49,23 @@ class Draft:
         """The digest of the bytes, once ``finish`` has returned."""
         return self._hash.hexdigest()
 
-    async def write(self, data: bytes, *observers: Observer) -> None:
-        """Append; ``observers`` of the first call see every block, off the event loop."""
+    def observe(self, observer: Observer) -> None:
+        """Have every block shown to ``observer``, off the event loop; call it before ``write``."""
+        self._observers.append(observer)
+
+    async def write(self, data: bytes) -> None:
+        """Append to the blob."""
         if self._writer is None:
-            self._writer = await self._begin(observers)
+            self._writer = await self._begin()
         await self._writer.write(data)
         if time.monotonic() - self._seen > period_s() / 4:
             self._seen = time.monotonic()
             await self._database.write(lambda c: store.touch(c, self.blob, clock.now()))
 
-    async def finish(self, *observers: Observer) -> None:
+    async def finish(self) -> None:
         """Make the bytes durable; nothing can be written any more."""
         if self._writer is None:
-            self._writer = await self._begin(observers)
+            self._writer = await self._begin()
         await self._writer.commit()
 
     def take_over(self, connection: Connection) -> None:
@@ -79,9 +84,9 @@ class Draft:
         if released:
             await remove(self._database, self._blobs, [self.blob])
 
-    async def _begin(self, observers: tuple[Observer, ...]) -> BlobWriter:
+    async def _begin(self) -> BlobWriter:
         await self._database.write(lambda c: store.claim(c, self.blob, clock.now()))
-        return await self._blobs.create(self.blob, self._hash.update, *observers)
+        return await self._blobs.create(self.blob, *self._observers)
 
 
 @asynccontextmanager
@@ -101,15 +106,18 @@ async def _settle(draft: Draft) -> None:
         log.warning("a blob is left to the sweep: %s", type(error).__name__)
 
 
-async def remove(database: Database, blobs: Blobs, names: Sequence[str]) -> None:
-    """Delete the bytes of blobs whose rows say so. What fails is left to the sweep."""
+async def remove(database: Database, blobs: Blobs, names: Sequence[str]) -> int:
+    """Delete the bytes of blobs whose rows say so, and return how many could be."""
+    removed = 0
     for name in names:
         try:
             await blobs.delete(name)
         except APIError as error:
             log.warning("a blob is left to the sweep: %s", error.message)
         else:
-            await database.write(lambda connection, gone=name: store.forget(connection, [gone]))
+            await database.write(lambda connection, gone=name: store.forget(connection, gone))
+            removed += 1
+    return removed
 
 
 async def sweep(services: Services) -> int:
@@ -118,8 +126,12 @@ async def sweep(services: Services) -> int:
     names = await services.database.write(
         lambda connection: store.abandoned(connection, now - period_s(), now, _SWEPT_AT_ONCE)
     )
-    await remove(services.database, services.blobs, names)
-    return len(names)
+    return await remove(services.database, services.blobs, names)
+
+
+def discard(connection: Connection, names: Sequence[str]) -> None:
+    """Mark blobs whose objects go, in the unit that deletes those; then call ``remove``."""
+    store.discard(connection, names, clock.now())
 
 
 def period_s() -> int:

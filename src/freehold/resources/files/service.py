@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 from freehold.api.answers import Content
 from freehold.api.context import Context
 from freehold.api.multipart import Form, Part, too_large
-from freehold.core import clock, messages
+from freehold.core import messages
 from freehold.core.errors import BadRequestError
 from freehold.core.page import page
 from freehold.data import limits
@@ -57,10 +57,11 @@ class _Incoming:
         self._filename = rules.basename(part.filename)
         if self._purpose is not None:
             rules.check_filename(self._filename, self._purpose)
-        observers = [self._lines.feed] if self._may_be_training() else []
+        if self._may_be_training():
+            self._draft.observe(self._lines.feed)
         cap = limits.figure("files", "file_bytes")
         async for data in part:
-            await self._draft.write(data, *observers)
+            await self._draft.write(data)
             if self._draft.size > cap:
                 raise too_large(cap)
 
@@ -114,7 +115,7 @@ async def delete(context: Context, file_id: str) -> FileDeleted:
     def unit(connection: Connection) -> str:
         row = library.found(store.find(connection, project, file_id), file_id)
         store.remove(connection, project, file_id)
-        store.discard(connection, [row.blob], clock.now())
+        drafts.discard(connection, [row.blob])
         return row.blob
 
     blob = await services.database.write(unit)

@@ -89,10 +89,9 @@ def abandoned(connection: Connection, before: int, now: int, limit: int) -> list
     return list(connection.scalars(statement))
 
 
-def forget(connection: Connection, names: Sequence[str]) -> None:
-    """Drop the rows of blobs whose bytes are deleted."""
-    gone = delete(blobs).where(_BLOB.name.in_(names), _BLOB.state == "deleted")
-    connection.execute(gone)
+def forget(connection: Connection, name: str) -> None:
+    """Drop the row of a blob whose bytes are deleted."""
+    connection.execute(delete(blobs).where(_BLOB.name == name, _BLOB.state == "deleted"))
 
 
 def append(connection: Connection, draft: str, data: bytes) -> None:

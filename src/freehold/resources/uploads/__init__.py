@@ -1,0 +1,1 @@
+"""Uploads: large files in parts, put together when all are there."""
