@@ -317,8 +317,7 @@ async def test_long_job_makes_room_and_comes_back(jobs: Jobs) -> None:
     async def work(job: JobContext) -> Again | None:
         if job.payload == "short":
             return None
-        while not job.crowded:
-            await asyncio.sleep(0.01)
+        await job.crowded.wait()
         await job.checkpoint("been here")
         return Again()
 

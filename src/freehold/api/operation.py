@@ -71,6 +71,11 @@ def operation(operation_id: str) -> Callable[[Handler], Handler]:
     return bind
 
 
+def bound(operation_id: str) -> Bound | None:
+    """Return the handler of an operation, None where it is not built."""
+    return _bound.get(operation_id)
+
+
 def discover(groups: ModuleType) -> dict[str, Bound]:
     """Import every group's ``routes`` and return the handlers by operation id."""
     for group in pkgutil.iter_modules(groups.__path__):

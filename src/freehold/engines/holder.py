@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from freehold.core.errors import ServiceUnavailableError
+from freehold.engines.background import Guest, guest
 from freehold.engines.base import EngineLoadError, EngineStatus
 
 # How much the newest answer's duration counts in the average, for estimates of waiting times.
@@ -38,6 +39,7 @@ class Holder(Generic[E]):
     """One engine for everybody who asks: loaded once, entered by as many as it has slots.
 
     The others wait in order of arrival, at most ``queue_limit`` of them; more are turned away.
+    Background work (``background.guest``) waits behind them all, and leaves when one has to wait.
     It is unloaded when nobody has used it for ``idle_unload_s``, and whenever ``unload`` is called.
     ``on_idle`` is called when nobody uses the engine any more, ``on_unloaded`` when it has gone;
     the next one who asks loads it again.
@@ -68,6 +70,8 @@ class Holder(Generic[E]):
         self._arriving = 0
         self._busy = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiting_guests: deque[asyncio.Future[None]] = deque()
+        self._guests: list[Guest] = []
         self._duration_s = _FIRST_GUESS_S
         self._closed = False
 
@@ -94,7 +98,8 @@ class Holder(Generic[E]):
     @property
     def idle(self) -> bool:
         """Whether the engine is there and nobody uses it or waits for it."""
-        return self._engine is not None and not self._busy and not self.queued
+        waiting = self.queued or self._waiting_guests
+        return self._engine is not None and not self._busy and not waiting
 
     @property
     def last_used(self) -> float:
@@ -116,9 +121,14 @@ class Holder(Generic[E]):
         engine = await self._arrive()
         await self._take_slot(engine)
         started = asyncio.get_running_loop().time()
+        visitor = guest.get()
+        if visitor is not None:
+            self._guests.append(visitor)
         try:
             yield engine
         finally:
+            if visitor is not None:
+                self._guests.remove(visitor)
             self._last_used = asyncio.get_running_loop().time()
             duration = self._last_used - started
             self._duration_s += _WEIGHT_OF_NEWEST * (duration - self._duration_s)
@@ -174,8 +184,7 @@ class Holder(Generic[E]):
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.wait([self._loading])
-        while self._waiters:
-            waiter = self._waiters.popleft()
+        for waiter in (*self._waiters, *self._waiting_guests):
             if not waiter.done():
                 waiter.set_exception(_stopping())
         if self._idle_timer is not None:
@@ -256,29 +265,40 @@ class Holder(Generic[E]):
         if self._busy < engine.slots and not self._waiters:
             self._busy += 1
             return
-        if len(self._waiters) >= self._queue_limit:
-            raise self._overloaded(engine.slots)
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        line = self._line(engine)
+        line.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            self._leave(waiter)
+            self._leave(line, waiter)
             raise
 
-    def _leave(self, waiter: asyncio.Future[None]) -> None:
+    def _line(self, engine: E) -> deque[asyncio.Future[None]]:
+        """Return where to wait; for one who is awaited a guest is asked to leave."""
+        if guest.get() is not None:
+            return self._waiting_guests
+        if len(self._waiters) >= self._queue_limit:
+            raise self._overloaded(engine.slots)
+        staying = [one for one in self._guests if one.leave is not None and not one.sent_away]
+        if staying:
+            staying[-1].give_way()
+        return self._waiters
+
+    def _leave(self, line: deque[asyncio.Future[None]], waiter: asyncio.Future[None]) -> None:
         """Step out of the line; a slot that was handed over in the same moment goes on."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
+        if waiter in line:
+            line.remove(waiter)
         elif not waiter.cancelled() and waiter.exception() is None:
             self._give_slot()
 
     def _give_slot(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        for line in (self._waiters, self._waiting_guests):
+            while line:
+                waiter = line.popleft()
+                if not waiter.done():
+                    waiter.set_result(None)
+                    return
         self._busy -= 1
 
     def _overloaded(self, slots: int) -> ServiceUnavailableError:

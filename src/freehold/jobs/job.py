@@ -56,10 +56,12 @@ class JobContext:
 
     A handler may be run again from its last checkpoint at any time, so what it does must bear
     repeating; what it writes through ``write`` is written only while the lease is held.
+    ``cancelled`` is set once the job shall end; ``crowded`` while others wait for its place: then
+    a handler that has run for long may return ``Again``.
     """
 
     def __init__(
-        self, row: Row[Any], database: Database, worker: str, crowded: Callable[[], bool]
+        self, row: Row[Any], database: Database, worker: str, crowded: asyncio.Event
     ) -> None:
         self.id: str = row.id
         self.kind: str = row.kind
@@ -72,14 +74,9 @@ class JobContext:
         self.cancelled = asyncio.Event()
         if row.cancel_requested:
             self.cancelled.set()
+        self.crowded = crowded
         self._database = database
         self._worker = worker
-        self._crowded = crowded
-
-    @property
-    def crowded(self) -> bool:
-        """Whether other jobs wait for this one's place: a long handler may return ``Again``."""
-        return self._crowded()
 
     def raise_if_cancelled(self) -> None:
         """Raise ``JobCancelledError`` once the job shall be cancelled."""

@@ -56,7 +56,7 @@ class Worker:
         self._lease_s = lease_s
         self._sole = sole
         self._runs: dict[str, Run] = {}
-        self._crowded = False
+        self._crowded = asyncio.Event()
         self._beaten_at = time.monotonic()
         self._loop: asyncio.Task[None] | None = None
 
@@ -82,7 +82,7 @@ class Worker:
 
     def begin(self, row: Row[Any]) -> None:
         """Run a job that this worker has leased."""
-        context = JobContext(row, self._database, self.name, lambda: self._crowded)
+        context = JobContext(row, self._database, self.name, self._crowded)
         run = Run(context, self._tasks[row.kind], self.name, self._database)
         self._runs[row.id] = run
         run.start()
@@ -122,7 +122,10 @@ class Worker:
         look = await self._database.read(lambda c: self._look(c, watched))
         self._heed(watched, look.held)
         room, background_room = self._room()
-        self._crowded = look.due and (room == 0 or background_room <= 0)
+        if look.due and (room == 0 or background_room <= 0):
+            self._crowded.set()
+        else:
+            self._crowded.clear()
         if look.due and room:
             for row in await self._database.write(lambda c: self._claim(c, room, background_room)):
                 self.begin(row)

@@ -310,3 +310,45 @@ upload_parts = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("blob", Text, nullable=False),
 )
+
+batches = Table(
+    "batches",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id", index=False),
+    Column("organization_id", Text, nullable=False),
+    Column("api_key_id", Text, nullable=False),  # who asked: its lines run as if sent with this key
+    Column("user_id", Text),
+    Column("endpoint", Text, nullable=False),
+    Column("input_file_id", Text, nullable=False),
+    Column("completion_window", Text, nullable=False),
+    Column("model", Text),  # of all lines; known once they have been validated
+    Column("status", Text, nullable=False),
+    Column("ends_as", Text),  # the status that finalizing leads to
+    Column("errors", _Document),
+    Column("metadata", _Attributes),
+    Column("output_file_id", Text),
+    Column("error_file_id", Text),
+    _count("total"),
+    _count("completed"),
+    _count("failed"),
+    _time("created_at"),
+    _time("in_progress_at", nullable=True),
+    _time("expires_at"),
+    _time("finalizing_at", nullable=True),
+    _time("completed_at", nullable=True),
+    _time("failed_at", nullable=True),
+    _time("expired_at", nullable=True),
+    _time("cancelling_at", nullable=True),
+    _time("cancelled_at", nullable=True),
+    Index(None, "project_id", "seq"),
+)
+
+# The lines of running batches that have their result: each has one, whatever happens.
+batch_lines = Table(
+    "batch_lines",
+    metadata,
+    Column("batch_id", Text, primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import Connection
@@ -46,7 +47,7 @@ class DatabaseUsageLedger:
         if not records:
             return
         try:
-            await self._database.write(lambda c: _write(c, records))
+            await self._database.write(lambda c: write(c, records))
         except SQLAlchemyError:
             self._waiting[:0] = records
             log.exception("usage of %d requests could not be written yet", len(records))
@@ -57,6 +58,7 @@ class DatabaseUsageLedger:
             await asyncio.shield(self.flush())
 
 
-def _write(connection: Connection, records: list[UsageRecord]) -> None:
+def write(connection: Connection, records: Sequence[UsageRecord]) -> None:
+    """Count records in the caller's own unit, at least one."""
     store.insert_usage(connection, [asdict(record) for record in records])
     store.touch_keys(connection, {record.api_key_id: record.at for record in records})
