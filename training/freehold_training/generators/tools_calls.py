@@ -21,12 +21,12 @@ from freehold_training.generators.tools_catalogue import (
     slots,
     value_for,
 )
-from freehold_training.generators.tools_values import Value, bare, joined, pool, word_of
+from freehold_training.generators.tools_values import Value, bare, different, joined, pool, word_of
 
 Message = dict[str, Any]
 SOURCE = "generated"
 _COUNTS, _WEIGHTS = [1, 2, 3, 4, 5, 6, 8], [36, 28, 18, 9, 5, 2, 2]
-_TEMPLATE_TRIES = 50
+_TEMPLATE_TRIES, _TWO = 50, 2
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,10 @@ def _alike_calls(random: Random, split: Split) -> tuple[list[Tool], str, list[Me
         if slot not in slots(text) or " // " in text:
             continue
         shared = {name: value_for(tool, name, random, split) for name in slots(text)}
-        each = _different(tool, slot, random, split)
+        each = different([value_for(tool, slot, random, split) for _ in range(6)])
+        each = each[: random.choice([2, 2, 2, 3])]
+        if len(each) < _TWO:
+            continue
         both = Value(None, joined([one.said for one in each]))
         if f'"{{{slot}}}"' in text:
             both = Value(None, joined([f'"{one.said}"' for one in each])[1:-1])
@@ -175,16 +178,6 @@ def _many(tool: Tool) -> str:
     kind = tool.args.get(first)
     fits = isinstance(kind, str) and not any(mark in bare(kind) for mark in ":|")
     return first if fits and not first.endswith("?") else ""
-
-
-def _different(tool: Tool, slot: str, random: Random, split: Split) -> list[Value]:
-    wanted = random.choice([2, 2, 2, 3])
-    values: list[Value] = []
-    while len(values) < wanted:
-        value = value_for(tool, slot, random, split)
-        if value not in values:
-            values.append(value)
-    return values
 
 
 def _mixed(random: Random, split: Split) -> tuple[list[Tool], str, list[Message]]:

@@ -92,7 +92,7 @@ def _piece(slot: str, random: Random, split: Split) -> str:
         return "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=int(rest)))
     if name == "int":
         return _number("int", rest, random).said
-    text = _made_up(random) if name == "made" else word_of(name, random, split)
+    text = _made_up(random) if name == "new_word" else word_of(name, random, split)
     return text.lower().replace(" ", "") if rest == "lower" else text
 
 
@@ -117,12 +117,13 @@ def _number(kind: str, limits: str, random: Random) -> Value:
 def several(kind: Any, random: Random, split: Split) -> Value:
     """Draw one to four different values of a kind, as a list."""
     wanted = random.choice([1, 2, 2, 2, 3, 3, 4])
-    values: list[Value] = []
-    while len(values) < wanted:
-        value = drawn(kind, random, split)
-        if value not in values:
-            values.append(value)
+    values = different([drawn(kind, random, split) for _ in range(2 * wanted)])[:wanted]
     return Value([value.json for value in values], joined([value.said for value in values]))
+
+
+def different(values: list[Value]) -> list[Value]:
+    """Return the values without repetitions, in order."""
+    return list({value.said: value for value in values}.values())
 
 
 def _object(kinds: dict[str, Any], random: Random, split: Split) -> Value:
