@@ -67,10 +67,16 @@ def _definition(random: Random, split: Split) -> Exchange:
     return question, f'"{word.capitalize()}" means: {meaning}.'
 
 
-def _capital(random: Random, split: Split) -> Exchange:
+@cache
+def _capitals(folder: str, split: Split) -> Sequence[tuple[str, str]]:
+    del folder
     pairs = [(row["rec"]["country"], row["rec"]["capital"]) for row in rows("factbook")]
     named = [pair for pair in pairs if pair[1] and re.fullmatch(r"[\w' -]{3,25}", pair[1])]
-    country, capital = random.choice(part(named, split))
+    return part(named, split)
+
+
+def _capital(random: Random, split: Split) -> Exchange:
+    country, capital = random.choice(_capitals(os.environ[FOLDER], split))
     question = random.choice(_ASK_CAPITAL).format(a=country)
     return question, f"The capital of {country} is {capital}."
 

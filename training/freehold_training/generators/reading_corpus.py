@@ -101,7 +101,7 @@ def _story(random: Random, split: Split) -> Passage:
 
 
 def _country(random: Random, split: Split) -> Passage:
-    record = random.choice(part([_record(row) for row in rows("factbook")], split))
+    record = random.choice(_records(os.environ[FOLDER], split))
     known = [name for name in _FIELDS if name in dict(record)]
     values = dict(record)
     said = random.sample(known, max(1, len(known) - 2))
@@ -116,6 +116,12 @@ def _country(random: Random, split: Split) -> Passage:
         if name not in said and values[name] not in text
     ]
     return Passage(country, country, text, told, untold)
+
+
+@cache
+def _records(folder: str, split: Split) -> Sequence[tuple[tuple[str, str], ...]]:
+    del folder
+    return part([_record(row) for row in rows("factbook")], split)
 
 
 def _record(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
