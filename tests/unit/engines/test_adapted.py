@@ -1,10 +1,12 @@
 """Weights merged with our adapter: made once, the same everywhere, and as good as the two apart."""
 
+import asyncio
 import hashlib
 import shutil
 import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,15 @@ import pytest
 import pytest_asyncio
 
 import adapters
+from freehold.cli import fetch
 from freehold.engines import adapted, weights
 from freehold.engines.adapted_numbers import F32, Q4_1, Q8_0, as_q8_0, floats
 from freehold.engines.backends.llama import LlamaEngine
 from freehold.engines.base import EngineConfig, EngineLoadError, Generation, Sampling
+from freehold.engines.budget import MemoryBudget
 from freehold.engines.gguf import Tensor, entry
+from freehold.engines.holder import Holder
+from freehold.engines.loading import LLAMA, EngineSpec, Loader
 from freehold.engines.weights import AdapterRow, WeightsRow, WeightsStore
 from servers import TINY
 
@@ -229,3 +235,37 @@ def test_the_program_tells_a_file_that_is_no_weights(tmp_path):
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 3
     assert "no GGUF file" in ended.stderr
+
+
+async def test_a_first_load_without_a_pull_merges_while_others_are_answered(
+    store, tmp_path, monkeypatch
+):
+    begun, enough, make = threading.Event(), threading.Event(), adapted.make
+
+    def held_up(*given):
+        begun.set()
+        assert enough.wait(timeout=20)
+        make(*given)
+
+    monkeypatch.setattr(adapted, "make", held_up)
+    loader = Loader(store, tmp_path / "run", MemoryBudget(10**9))
+    spec = EngineSpec("chat", LLAMA, "tiny", "tiny", slots=1, context=256, threads=1)
+    holder = Holder(lambda: loader.load(spec, holder), queue_limit=1)
+    loading = asyncio.create_task(holder.ensure_loaded())
+    while not begun.is_set():
+        await asyncio.sleep(0.01)
+    assert not loading.done()  # and this very test runs on
+    enough.set()
+    try:
+        assert (await loading)._child.weights == store.served("tiny")
+    finally:
+        await holder.close()
+
+
+def test_pull_makes_the_file_that_will_be_served(store, tmp_path, capsys):
+    fetch.weights(tmp_path / "state", "tiny", None)
+    served = store.served("tiny")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(f"checked, at {store.path('tiny')}")
+    assert said[1].startswith("tiny with its adapter: ")
+    assert said[1].endswith(f"at {served}")
