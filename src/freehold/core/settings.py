@@ -23,7 +23,7 @@ class ModelBinding(BaseModel):
 
     backend: str = Field(
         "llama",
-        description="llama, upstream, minilm, scripted, or module:Class; "
+        description="llama, upstream, minilm, sentence-transformers, scripted, or module:Class; "
         "where there is a `base_url`: upstream",
     )
     kind: Literal["chat", "embedding"] = Field(
