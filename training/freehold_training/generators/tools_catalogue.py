@@ -13,7 +13,7 @@ from freehold_training.generators.tools_values import Value, bare, drawn, pool, 
 _CHOICE = re.compile(r"\(([^()\[\]]*\|[^()\[\]]*)\)|\[([^()\[\]]*)\]")
 _SLOT = re.compile(r"\{([\w.]+)\}")
 _FILES = {
-    "train": ("tools_home", "tools_office", "tools_travel"),
+    "train": ("tools_home", "tools_office", "tools_travel", "tools_technical"),
     "held_out": ("tools_held_out",),
 }
 
