@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 CONCURRENCY = 4
 _MAX_TOKENS = 256
-_TIMEOUT_S = 600
+_TIMEOUT_S = 1800  # a long text on a slow machine
 _NEWS_S = 20
 
 

@@ -13,6 +13,7 @@ from freehold_training.items import HELD_OUT, HELD_OUT_ROWS
 
 GENERATORS = ("tools", "reading", "json_answers", "memory")
 COUNT, SEED = 120, 2024
+_PATIENCE = 1000
 
 Maker = Callable[[Random], Iterator[Item]]
 
@@ -40,10 +41,15 @@ def _makers() -> Mapping[str, Maker]:
 
 
 def _unlike(found: Iterator[Item]) -> Iterator[Item]:
+    """Yield items that differ. Raises ``ValueError`` where nothing new comes any more."""
     seen: set[str] = set()
+    repeated = 0
     for item in found:
-        asked = json.dumps(item["messages"])
-        if asked not in seen:
+        asked = json.dumps([item["messages"], item.get("tools")])
+        repeated = repeated + 1 if asked in seen else 0
+        if repeated > _PATIENCE:
+            raise ValueError(f"The generator of {item['row']} knows {len(seen)} items only.")
+        if not repeated:
             seen.add(asked)
             yield item
 
