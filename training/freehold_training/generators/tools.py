@@ -11,7 +11,7 @@ from freehold_training.generators.tools_results import tool_result, trip
 from freehold_training.generators.tools_talk import tool_none
 
 # Characters of an example: about 900 tokens, of which JSON has one for every three.
-_LONGEST = 2700
+_LONGEST = 2500
 
 
 def _short(generator: Generator) -> Generator:

@@ -122,8 +122,14 @@ def several(kind: Any, random: Random, split: Split) -> Value:
 
 
 def different(values: list[Value]) -> list[Value]:
-    """Return the values without repetitions, in order."""
-    return list({value.said: value for value in values}.values())
+    """Return the values without repetitions; objects differ in their first field."""
+    return list({_identity(value): value for value in values}.values())
+
+
+def _identity(value: Value) -> str:
+    if not isinstance(value.json, dict):
+        return value.said
+    return str(next(iter(cast("dict[str, Any]", value.json).values())))
 
 
 def _object(kinds: dict[str, Any], random: Random, split: Split) -> Value:
