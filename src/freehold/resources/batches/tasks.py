@@ -138,6 +138,7 @@ class _Work:
 
         def unit(connection: Connection) -> Row[Any]:
             store.change(connection, self._id, expected, **values)
+            self._job.save(connection, values["status"])
             found = store.load(connection, self._id)
             assert found is not None  # noqa: S101 - batches are never deleted
             return found
