@@ -1,9 +1,14 @@
-"""Stop strings: text is let through only when it can't be the beginning of one any more."""
+"""Where text ends early: before a stop string, or in a loop that a weak model can't leave."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from freehold.engines.base import TextDelta
+
+# What comes so often in a row, and is so long together, is a loop and no figure of speech.
+_LOOPS = ((3, 60), (2, 200))
+_LOOKED_BACK = 1200
+_END = 8
 
 
 class StopFilter:
@@ -63,3 +68,31 @@ class StopFilter:
             ready.append(piece if len(piece.text) <= at else replace(piece, text=piece.text[:at]))
             at -= len(piece.text)
         return ready
+
+
+class LoopWatch:
+    """Tells when text goes round in circles: it ends with the same words again and again."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def loops(self, more: str) -> bool:
+        """Add text, and return whether it now ends in a loop."""
+        self._text = (self._text + more)[-_LOOKED_BACK:]
+        end = self._text[-_END:]
+        at = len(self._text) - len(end)
+        while (at := self._text.rfind(end, 0, at + len(end) - 1)) >= 0:
+            if self._repeats(len(self._text) - len(end) - at):
+                return True
+        return False
+
+    def _repeats(self, length: int) -> bool:
+        """Return whether the text ends with pieces of this length that are all the same."""
+        piece = self._text[-length:]
+        if not any(map(str.isalpha, piece)):
+            return False  # a line, a table, a row of digits
+        for times, least in _LOOPS:
+            copies = max(times, -(-least // length))
+            if self._text.endswith(piece * copies):
+                return True
+        return False

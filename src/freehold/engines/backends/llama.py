@@ -147,6 +147,7 @@ class LlamaEngine:
             grammar,
             window=self.window,
             fingerprint=self._fingerprint,
+            ends_loops=bool(self._child.options.get("end_loops")),
         )
         parser = ToolCallParser() if _may_call(request) else None
         try:
@@ -155,6 +156,9 @@ class LlamaEngine:
                 group = events if parser is None else _parsed(parser, events)
                 if group:
                     yield group
+                if answer.looped:
+                    yield [answer.done_early(await running.control.count(prompt))]
+                    return
         finally:
             answer.release()
 

@@ -15,6 +15,7 @@ from freehold.engines.backends.llama_slots import Lease, Slots
 from freehold.engines.backends.llama_wire import Fault, Line, Usage, read_line, text_delta
 from freehold.engines.base import Chat, Done, FinishReason, Generation, TextEvent
 from freehold.engines.grammar import GrammarWatch
+from freehold.engines.stopping import LoopWatch
 
 _log = logging.getLogger(__name__)
 _TOO_LONG = "exceed_context_size_error"
@@ -33,6 +34,7 @@ class Answer:
         *,
         window: int,
         fingerprint: str,
+        ends_loops: bool = False,
     ) -> None:
         self._slots = slots
         self._lease = lease
@@ -40,6 +42,8 @@ class Answer:
         self._most = request.sampling.max_tokens or window
         self._alternatives = request.sampling.logprobs
         self._watch = None if grammar is None else GrammarWatch(grammar)
+        self._circling = LoopWatch() if self._of_chat and ends_loops and grammar is None else None
+        self.looped = False
         self._window = window
         self._drawn = 0
         self._fingerprint = fingerprint
@@ -65,8 +69,14 @@ class Answer:
         before = self._drawn
         for line in lines:
             self._take(read_line(line), events)
+            if self.looped:
+                break
         self._slots.grow(self._lease, self._drawn - before)
         return events
+
+    def done_early(self, prompt_tokens: int) -> Done:
+        """Return the end of an answer that went round in circles."""
+        return Done("stop", prompt_tokens, self._drawn, fingerprint=self._fingerprint)
 
     def release(self) -> None:
         """Let go of the slot, ending what the engine still does for this answer."""
@@ -83,6 +93,9 @@ class Answer:
                 if self._watch is not None and not self._watch.follows(delta.text):
                     raise failed("its answer left the grammar")
                 events.append(delta)
+                if self._circling is not None and self._circling.loops(delta.text):
+                    self.looped = True
+                    return
             if choice.finish_reason is not None and line.usage is not None:
                 events.append(self._done(choice.finish_reason, line.usage))
 

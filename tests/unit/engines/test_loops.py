@@ -1,0 +1,93 @@
+"""Answers that go round in circles are ended; figures of speech, tables and digits are not."""
+
+import pytest
+
+from freehold.engines.backends.llama import LlamaEngine
+from freehold.engines.base import Chat, Done, EngineConfig, Generation, Message, Sampling
+from freehold.engines.stopping import LoopWatch
+from servers import TINY
+
+LINE = "A harvest moon's light,\n"
+
+
+def read(text, step=5):
+    """Return how much of the text is read before a loop is seen."""
+    watch = LoopWatch()
+    for start in range(0, len(text), step):
+        if watch.loops(text[start : start + step]):
+            return min(start + step, len(text))
+    return None
+
+
+@pytest.mark.parametrize("step", [1, 5, 40])
+def test_a_line_that_comes_three_times_is_a_loop(step):
+    seen = read("Leaves fall.\n" + LINE * 40, step)
+    assert seen is not None
+    assert seen < 13 + 5 * len(LINE) + step
+
+
+def test_a_long_passage_is_one_the_second_time():
+    passage = "".join(f"Sentence number {n} of a long passage. " for n in range(5))
+    assert read("Once. " + passage * 4) <= 6 + 2 * len(passage) + 10
+
+
+def test_a_word_without_end_is_one():
+    assert read("I am " + "very " * 100) < 80
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rain, rain, go away,\nRain, rain, go away,\nCome again another day.",
+        "Row, row, row your boat. Merrily, merrily, merrily, merrily, life is but a dream.",
+        "| a | b |\n" + "|---|---|\n" * 30,
+        "-" * 300,
+        "1/3 = 0." + "3" * 200,
+        "\n".join(f"{n}. item number {n}" for n in range(60)),
+        "x" * 50,
+    ],
+)
+def test_what_is_no_loop_goes_on(text):
+    assert read(text) is None
+
+
+@pytest.fixture
+def load(tmp_path):
+    async def begin(**options):
+        config = EngineConfig(
+            "tiny", tmp_path, weights=TINY, slots=1, context=512, threads=1, options=options
+        )
+        return await LlamaEngine.load(config)
+
+    return begin
+
+
+async def say(engine, **fields):
+    messages = (Message("user", "Sing of the very same words again and again."),)
+    request = Generation(
+        Chat(messages), Sampling(max_tokens=300, temperature=0, logit_bias={}), **fields
+    )
+    events = [event async for group in engine.generate(request) for event in group]
+    return "".join(event.text for event in events[:-1]), events[-1]
+
+
+async def test_a_looping_answer_ends_as_the_same_text_cut_short(load, monkeypatch):
+    monkeypatch.setattr(LoopWatch, "loops", lambda _, more: "i" in more)
+    plain, ending = await load(), await load(end_loops=True)
+    try:
+        (whole, _), (cut, done) = await say(plain), await say(ending)
+        assert "i" in cut
+        assert whole.startswith(cut)
+        assert len(cut) < len(whole)
+        assert isinstance(done, Done)
+        assert done.reason == "stop"
+        assert 0 < done.completion_tokens < 300
+        chat = Chat((Message("user", "Sing of the very same words again and again."),))
+        assert done.prompt_tokens == await ending.count_tokens(chat)
+        json_text, _ = await say(ending, schema={"type": "object", "properties": {}})
+        assert json_text.startswith("{")
+        again, _ = await say(ending)  # the slot is free again
+        assert again == cut
+    finally:
+        await plain.close()
+        await ending.close()
