@@ -6,12 +6,12 @@ leaves is found, and nothing that an object refers to is ever touched.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 
 from sqlalchemy import Connection
 
@@ -32,17 +32,13 @@ class Draft:
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self.blob = secrets.token_hex(16)
+        self.size = 0
         self._database = database
         self._blobs = blobs
         self._hash = hashlib.sha256()
         self._observers: list[Observer] = [self._hash.update]
-        self._writer: BlobWriter | None = None
+        self._opening: asyncio.Task[BlobWriter] | None = None
         self._seen = time.monotonic()
-
-    @property
-    def size(self) -> int:
-        """How many bytes were written."""
-        return self._writer.size if self._writer else 0
 
     @property
     def sha256(self) -> str:
@@ -55,18 +51,15 @@ class Draft:
 
     async def write(self, data: bytes) -> None:
         """Append to the blob."""
-        if self._writer is None:
-            self._writer = await self._begin()
-        await self._writer.write(data)
+        self.size += len(data)
+        await (await self._writer()).write(data)
         if time.monotonic() - self._seen > period_s() / 4:
             self._seen = time.monotonic()
             await self._database.write(lambda c: store.touch(c, self.blob, clock.now()))
 
     async def finish(self) -> None:
         """Make the bytes durable; nothing can be written any more."""
-        if self._writer is None:
-            self._writer = await self._begin()
-        await self._writer.commit()
+        await (await self._writer()).commit()
 
     def take_over(self, connection: Connection) -> None:
         """Keep the finished blob, in the unit that writes the row which refers to it."""
@@ -75,21 +68,27 @@ class Draft:
 
     async def discard(self) -> None:
         """Delete what was written, unless it has been taken over."""
-        if self._writer is None:
+        if self._opening is None:
             return
-        await self._writer.abort()
+        with contextlib.suppress(APIError):
+            await (await self._opening).abort()
         released = await self._database.write(
             lambda connection: store.release(connection, self.blob, clock.now())
         )
         if released:
             await remove(self._database, self._blobs, [self.blob])
 
-    async def _begin(self) -> BlobWriter:
+    async def _writer(self) -> BlobWriter:
+        """Return the writer. It is opened whole, also for a caller who is cancelled meanwhile."""
+        self._opening = self._opening or asyncio.create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> BlobWriter:
         await self._database.write(lambda c: store.claim(c, self.blob, clock.now()))
         return await self._blobs.create(self.blob, *self._observers)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def drafting(services: Services) -> AsyncGenerator[Draft]:
     """Give a draft; unless it has been kept when the block ends, nothing of it is left."""
     draft = Draft(services.database, services.blobs)
