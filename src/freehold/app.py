@@ -62,7 +62,6 @@ class Server:
         figures = RateLimitFigures(database)
         self._loading: asyncio.Task[None] | None = None
         self._stopped = False
-        self.api = API(
         self._jobs = Jobs(database)
         services = Services(
             settings=settings,
@@ -76,6 +75,7 @@ class Server:
             blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
         )
         self._crew = Crew(settings, self._jobs, bound(resources, services))
+        self.api = API(
             router=Router(resources),
             services=services,
             keys=DatabaseKeyRing(database),
@@ -96,9 +96,9 @@ class Server:
         """Make what the first start makes and begin to load the default model."""
         self.first_keys = await organization.bootstrap(self._database)
         self._ledger.start()
+        self._crew.start()
         self._loading = asyncio.create_task(self._load_default())
 
-        self._crew.start()
     async def stop(self) -> None:
         """End what runs, write down what is left, let go of everything. Twice does no harm."""
         if self._stopped:
@@ -108,9 +108,9 @@ class Server:
             self._loading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
+        await self._crew.stop()
         await self.registry.close()
         await self._fetcher.close()
-        await self._crew.stop()
         await self._ledger.close()
         await self._database.close()
         self._runtime.remove()

@@ -343,6 +343,27 @@ async def test_periodic_job_comes_again_and_is_one_for_all(jobs: Jobs) -> None:
     assert counts == {("sweep", "queued"): 1}
 
 
+async def test_job_for_this_process_begins_at_once(jobs: Jobs) -> None:
+    began = asyncio.Event()
+    async with working(jobs, {"work": Task(_setting(began))}) as worker:
+        unit = jobs.enqueue
+        job_id = await jobs.database.write(lambda c: unit(c, "work", {}, here=True))
+        held = await row_of(jobs.database, job_id)
+        assert (held.state, held.worker) == ("running", worker.name)
+        assert not began.is_set()
+        await jobs.begin(job_id)
+        assert (await jobs.ended(job_id)).state == "done"
+    assert began.is_set()
+
+
+async def test_job_for_a_process_without_a_worker_waits_for_another(jobs: Jobs) -> None:
+    unit = jobs.enqueue
+    job_id = await jobs.database.write(lambda c: unit(c, "work", {}, here=True))
+    await jobs.begin(job_id)
+    async with working(jobs, {"work": Task(_nothing)}):
+        assert (await jobs.ended(job_id)).state == "done"
+
+
 async def test_jobs_of_unknown_kinds_are_left_to_others(jobs: Jobs) -> None:
     strange = await enqueue(jobs, kind="strange")
     async with working(jobs, {"work": Task(_nothing)}):

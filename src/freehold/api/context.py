@@ -27,9 +27,9 @@ class Services:
     usage: UsageLedger
     fetcher: Fetcher
     viewer: Viewer
-
     jobs: Jobs
     blobs: Blobs
+
 
 @dataclass(slots=True)
 class Context:

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from freehold.core import clock
 from freehold.core.errors import ServiceUnavailableError
@@ -23,6 +23,18 @@ class Ended:
     error: str | None
 
 
+class LocalWorker(Protocol):
+    """What the queue needs to know of the worker in its own process."""
+
+    def lease(self, now: int) -> dict[str, Any]:
+        """Return the columns of a job that this worker has leased."""
+        ...
+
+    def begin(self, row: Row[Any]) -> bool:
+        """Run a job that this worker has leased; False where it has no such lease."""
+        ...
+
+
 class Jobs:
     """The queue of one process. Jobs are enqueued inside the unit that writes their object.
 
@@ -36,6 +48,7 @@ class Jobs:
         self.database = database
         self.poll_s = poll_s
         self.due = asyncio.Event()  # set when a worker of this process should look
+        self.worker: LocalWorker | None = None
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._closed = False
 
@@ -49,10 +62,12 @@ class Jobs:
         priority: int = job.NORMAL,
         run_at: int | None = None,
         key: str | None = None,
+        here: bool = False,
     ) -> str:
         """Add a job in the caller's unit and return its id.
 
-        Where a job of this kind and ``key`` lives, nothing is added and its id is returned.
+        Where a job of this kind and ``key`` lives, nothing is added and its id is returned. With
+        ``here`` this process's worker has it from the start, and runs it once ``begin`` is called.
         """
         now = clock.now()
         job_id = new_id("job")
@@ -66,6 +81,7 @@ class Jobs:
             "payload": payload,
             "created_at": now,
             "run_at": now if run_at is None else run_at,
+            **(self.worker.lease(now) if here and self.worker else {}),
         }
         while not store.insert(connection, row):
             # The living one may end between the two statements: then there is room.
@@ -81,6 +97,12 @@ class Jobs:
     def wake(self) -> None:
         """Have this process look for work now: call it after enqueueing or cancelling."""
         self.due.set()
+
+    async def begin(self, job_id: str) -> None:
+        """Run a job that was enqueued ``here``, now that its unit has been written."""
+        row = await self.database.read(lambda c: store.find(c, job_id))
+        if row is None or self.worker is None or not self.worker.begin(row):
+            self.wake()
 
     async def ended(self, job_id: str) -> Ended:
         """Wait until the job has ended, wherever it runs. Raises where the server stops first."""

@@ -67,10 +67,12 @@ class Worker:
 
     def start(self) -> None:
         """Begin to look for work."""
+        self._jobs.worker = self
         self._loop = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
         """Interrupt what runs and put it back, to be resumed by whoever starts next."""
+        self._jobs.worker = None
         if self._loop is not None:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -80,8 +82,19 @@ class Worker:
             run.interrupt("stopping")
         await asyncio.gather(*(run.settled for run in runs), return_exceptions=True)
 
-    def begin(self, row: Row[Any]) -> None:
-        """Run a job that this worker has leased."""
+    def lease(self, now: int) -> dict[str, Any]:
+        """Return the columns of a job that this worker has leased."""
+        held = {"worker": self.name, "started_at": now, "lease_ends_at": now + self._lease_s}
+        return {"state": "running", **held}
+
+    def begin(self, row: Row[Any]) -> bool:
+        """Run a job that this worker has leased; False where it has no such lease."""
+        if row.state != "running" or row.worker != self.name or row.id in self._runs:
+            return False
+        self._begin(row)
+        return True
+
+    def _begin(self, row: Row[Any]) -> None:
         context = JobContext(row, self._database, self.name, self._crowded)
         run = Run(context, self._tasks[row.kind], self.name, self._database)
         self._runs[row.id] = run
@@ -128,7 +141,7 @@ class Worker:
             self._crowded.clear()
         if look.due and room:
             for row in await self._database.write(lambda c: self._claim(c, room, background_room)):
-                self.begin(row)
+                self._begin(row)
 
     async def _keep_leases(self) -> None:
         if time.monotonic() - self._beaten_at < self._lease_s / 3:
