@@ -79,7 +79,7 @@ class Server:
             router=Router(resources),
             services=services,
             keys=DatabaseKeyRing(database),
-            metrics=Metrics(self.registry.statuses),
+            metrics=Metrics(self.registry.statuses, self._crew.figures),
             ready=self.problems,
         )
         self.asgi: ASGIApp = self.api

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from freehold.engines.base import EngineStatus
+from freehold.jobs.worker import Figures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -15,9 +16,12 @@ Statuses = Callable[[], Mapping[str, EngineStatus]]
 
 
 class Metrics:
-    """The counters of one server. ``statuses`` gives each model's engine status."""
+    """The counters of one server.
 
-    def __init__(self, statuses: Statuses) -> None:
+    ``statuses`` gives each model's engine status, ``jobs`` the figures of durable jobs.
+    """
+
+    def __init__(self, statuses: Statuses, jobs: Callable[[], Figures] | None = None) -> None:
         self._registry = CollectorRegistry()
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
@@ -37,6 +41,8 @@ class Metrics:
             "freehold_tokens", "Tokens used", ["model", "direction"], registry=self._registry
         )
         self._registry.register(_Engines(statuses))
+        if jobs is not None:
+            self._registry.register(_Jobs(jobs))
 
     def answered(self, operation: str, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -91,6 +97,33 @@ class _Engines(Collector):
             for model_id in status.serves:
                 serves.add_metric([model, model_id], 1)
         return [*families.values(), state, serves]
+
+
+class _Jobs(Collector):
+    """Reads the figures of durable jobs when they are asked for."""
+
+    def __init__(self, jobs: Callable[[], Figures]) -> None:
+        self._jobs = jobs
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the registry must not ask before there are jobs."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        figures = self._jobs()
+        queued = GaugeMetricFamily("freehold_jobs_queued", "Jobs that wait", labels=["kind"])
+        running = GaugeMetricFamily(
+            "freehold_jobs_running", "Jobs that run in this process", labels=["kind"]
+        )
+        ended = CounterMetricFamily(
+            "freehold_jobs_ended", "Jobs that ended in this process", labels=["kind", "state"]
+        )
+        for family, counts in ((queued, figures.queued), (running, figures.running)):
+            for kind, count in counts.items():
+                family.add_metric([kind], count)
+        for labels, count in figures.ended.items():
+            ended.add_metric(labels, count)
+        return [queued, running, ended]
 
 
 _FIGURES = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from freehold.core.settings import Settings
 from freehold.jobs.job import Task
 from freehold.jobs.queue import Jobs
-from freehold.jobs.worker import Worker
+from freehold.jobs.worker import Figures, Worker
 from freehold.storage.address import is_sqlite, parse, sqlite_path
 
 log = logging.getLogger("freehold.jobs")
@@ -41,6 +41,10 @@ class Crew:
             sole=is_sqlite(address),
         )
         self.worker.start()
+
+    def figures(self) -> Figures:
+        """Return the worker's figures, all empty where there is none."""
+        return self.worker.figures() if self.worker else Figures({}, {}, {})
 
     async def stop(self) -> None:
         """Put back what runs, turn away who waits, let others take over."""

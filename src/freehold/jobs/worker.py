@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from freehold.jobs.queue import Jobs
 from freehold.jobs.run import Run
 
 log = logging.getLogger("freehold.jobs")
+_COUNT_EVERY_S = 5.0
 _PERIODIC = "periodic"  # the key of a job of which there is one
 
 
@@ -28,6 +30,16 @@ class _Look:
 
     due: bool
     held: Mapping[str, bool]  # this worker's jobs, each with whether to cancel it
+    counts: Mapping[tuple[str, str], int] | None  # of all live jobs, where it was time to count
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What operators watch, by kind: what waits anywhere, and what runs and ended here."""
+
+    queued: Mapping[str, int]
+    running: Mapping[str, int]
+    ended: Mapping[tuple[str, str], int]  # by kind and state
 
 
 class Worker:
@@ -58,12 +70,14 @@ class Worker:
         self._runs: dict[str, Run] = {}
         self._crowded = asyncio.Event()
         self._beaten_at = time.monotonic()
+        self._counted_at = -math.inf
+        self._queued: dict[str, int] = {}
         self._loop: asyncio.Task[None] | None = None
 
-    @property
-    def running(self) -> Counter[str]:
-        """How many jobs of each kind run here now."""
-        return Counter(run.context.kind for run in self._runs.values())
+    def figures(self) -> Figures:
+        """Return the figures of now; what waits was counted within the last seconds."""
+        running = Counter(run.context.kind for run in self._runs.values())
+        return Figures(self._queued, running, self.ended)
 
     def start(self) -> None:
         """Begin to look for work."""
@@ -134,6 +148,7 @@ class Worker:
         watched = list(self._runs)
         look = await self._database.read(lambda c: self._look(c, watched))
         self._heed(watched, look.held)
+        self._keep(look.counts)
         room, background_room = self._room()
         if look.due and (room == 0 or background_room <= 0):
             self._crowded.set()
@@ -157,7 +172,18 @@ class Worker:
         return _Look(
             store.is_due(connection, self._tasks, clock.now()),
             store.asked_to_cancel(connection, watched, self.name) if watched else {},
+            self._counts(connection),
         )
+
+    def _counts(self, connection: Connection) -> Mapping[tuple[str, str], int] | None:
+        if time.monotonic() - self._counted_at < _COUNT_EVERY_S:
+            return None
+        return store.counts(connection)
+
+    def _keep(self, counts: Mapping[tuple[str, str], int] | None) -> None:
+        if counts is not None:
+            self._counted_at = time.monotonic()
+            self._queued = {kind: n for (kind, state), n in counts.items() if state == "queued"}
 
     def _heed(self, watched: list[str], held: Mapping[str, bool]) -> None:
         for run in [self._runs[each] for each in watched if each in self._runs]:

@@ -4,9 +4,13 @@ import asyncio
 import json
 
 import pytest
+from sqlalchemy import select, update
 
 from freehold.core import clock
 from freehold.data import limits
+from freehold.jobs.job import Failure
+from freehold.resources.batches import tasks
+from freehold.storage.tables import projects, usage_events
 from servers import scripted
 
 URL = "/v1/chat/completions"
@@ -250,3 +254,58 @@ async def test_live_requests_go_before_the_lines_of_a_batch(start):
 
     assert took < 0.7
     assert (await until(api, batch["id"], "completed"))["request_counts"]["completed"] == 4
+
+
+async def test_metrics_tell_of_jobs_and_usage_counts_as_that_of_a_batch(start):
+    api = await start()
+    await ended(api, request("one"), request("two"))
+    await asyncio.sleep(0.1)
+
+    told = (await api.client.get("/metrics")).text
+    assert 'freehold_jobs_ended_total{kind="batches.run",state="done"} 1.0' in told
+    query = select(usage_events.c.batch, usage_events.c.endpoint, usage_events.c.input_tokens)
+    database = api.server.api.services.database
+    rows = await database.read(lambda c: c.execute(query).all())
+    assert [(row.batch, row.endpoint) for row in rows] == [(True, "createChatCompletion")] * 2
+    assert all(row.input_tokens for row in rows)
+
+
+async def test_project_without_retention_is_refused_batches(start):
+    api = await start()
+    file_id = await upload(api, request("one"))
+    database = api.server.api.services.database
+    on = update(projects).values(zero_data_retention=True)
+    await database.write(lambda c: c.execute(on).rowcount)
+    api.server.api.keys._known.clear()
+
+    body = {"input_file_id": file_id, "endpoint": URL, "completion_window": "24h"}
+    answer = await api.client.post("/v1/batches", json=body)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "zero_data_retention"
+
+
+async def test_batch_whose_input_was_deleted_fails_truthfully(start):
+    api = await start(models=scripted({"when": "r", "hang": True}))
+    batch = await create(api, request("r1"))
+    await until(api, batch["id"], "in_progress")
+    await api.client.delete(f"/v1/files/{batch['input_file_id']}")
+    await api.server.stop()
+
+    again = await start()
+    again.client.client.headers["Authorization"] = f"Bearer {api.key}"
+    batch = await until(again, batch["id"], "failed")
+    assert batch["errors"]["data"][0]["code"] == "file_not_found"
+
+
+async def test_batch_whose_job_is_given_up_fails_with_the_reason(start):
+    api = await start(models=scripted({"when": "r", "hang": True}))
+    batch = await create(api, request("r1"))
+    await until(api, batch["id"], "in_progress")
+    database = api.server.api.services.database
+
+    reason = Failure("job_x", batch["id"], None, {}, "failed", "It took its worker down.")
+    await database.write(lambda c: tasks.fail(c, reason))
+
+    batch = await retrieve(api, batch["id"])
+    assert batch["status"] == "failed"
+    assert batch["errors"]["data"][0]["message"] == "It took its worker down."
