@@ -1,14 +1,17 @@
 """Where text ends early: before a stop string, or in a loop that a weak model can't leave."""
 
+import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
 from freehold.engines.base import TextDelta
 
-# What comes so often in a row, and is so long together, is a loop and no figure of speech.
-_LOOPS = ((3, 60), (2, 200))
-_LOOKED_BACK = 1200
-_END = 8
+# So many words that come so many times in a stretch are a loop and no figure of speech.
+_LOOPS = ((6, 4), (12, 3))
+_STRETCH = 250
+_WORD = re.compile(r"[^\W_]+(?=[\W_])")
+_FENCE = "```"
 
 
 class StopFilter:
@@ -71,28 +74,44 @@ class StopFilter:
 
 
 class LoopWatch:
-    """Tells when text goes round in circles: it ends with the same words again and again."""
+    """Tells when words go round in circles: the same come again and again in one stretch.
+
+    Programs are no words, so nothing counts in a fenced block.
+    """
 
     def __init__(self) -> None:
-        self._text = ""
+        self._unread = ""
+        self._fenced = False
+        self._words: deque[str] = deque(maxlen=_STRETCH)
 
     def loops(self, more: str) -> bool:
-        """Add text, and return whether it now ends in a loop."""
-        self._text = (self._text + more)[-_LOOKED_BACK:]
-        end = self._text[-_END:]
-        at = len(self._text) - len(end)
-        while (at := self._text.rfind(end, 0, at + len(end) - 1)) >= 0:
-            if self._repeats(len(self._text) - len(end) - at):
+        """Add text, and return whether it has begun to loop."""
+        self._unread += more
+        self._skip_fences()
+        end = 0
+        for word in _WORD.finditer(self._unread):
+            end = word.end()
+            self._words.append(word[0].lower())
+            if not self._fenced and self._again():
                 return True
+        self._unread = self._unread[end:]
         return False
 
-    def _repeats(self, length: int) -> bool:
-        """Return whether the text ends with pieces of this length that are all the same."""
-        piece = self._text[-length:]
-        if not any(map(str.isalpha, piece)):
-            return False  # a line, a table, a row of digits
-        for times, least in _LOOPS:
-            copies = max(times, -(-least // length))
-            if self._text.endswith(piece * copies):
-                return True
-        return False
+    def _skip_fences(self) -> None:
+        *closed, self._unread = self._unread.split(_FENCE)
+        if closed:
+            self._fenced ^= len(closed) % 2 == 1
+            self._words.clear()
+
+    def _again(self) -> bool:
+        words = list(self._words)
+        return any(_times(words, size) >= times for size, times in _LOOPS)
+
+
+def _times(words: list[str], size: int) -> int:
+    """Return how often the last words, so many, are among these; 0 for figures alone."""
+    last = words[-size:]
+    if len(last) < size or not any(map(str.isalpha, last)):
+        return 0
+    starts = range(len(words) - size + 1)
+    return sum(words[at] == last[0] and words[at : at + size] == last for at in starts)
