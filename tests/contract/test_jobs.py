@@ -410,3 +410,13 @@ async def _saved(jobs: Jobs, job_id: str, value: Any = None) -> None:
         if saved == value if value is not None else saved is not None:
             return
         await asyncio.sleep(0.01)
+
+
+async def test_ended_jobs_are_forgotten_after_a_while(jobs: Jobs) -> None:
+    async with working(jobs, {"work": Task(_nothing)}):
+        old, waiting = await enqueue(jobs), await enqueue(jobs, run_at=2**40)
+        await jobs.ended(old)
+    assert await jobs.database.write(lambda c: store.remove_ended(c, 100)) == 0
+    assert await jobs.database.write(lambda c: store.remove_ended(c, 2**40)) == 1
+    assert await row_of(jobs.database, old) is None
+    assert await row_of(jobs.database, waiting) is not None

@@ -20,6 +20,7 @@ FENCE = re.compile(
 # What a page writes for the reader's own server and key.
 PLACEHOLDERS = ("http://127.0.0.1:8080", "http://localhost:8080")
 KEY_PLACEHOLDER = re.compile(r"sk-(?:proj-)?\.\.\.")
+_TALKS = ("curl", "OpenAI(", ":8080/", "freehold chat", "freehold batch")
 RUN = {"python", "bash", "console"}
 PARSED = {"toml", "json", "text", ""}
 
@@ -40,7 +41,7 @@ class Block:
 
     @property
     def needs_server(self) -> bool:
-        return any(word in self.code for word in ("curl", "OpenAI(", ":8080/", "freehold chat"))
+        return any(word in self.code for word in _TALKS)
 
 
 def blocks() -> list[Block]:

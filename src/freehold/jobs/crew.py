@@ -6,13 +6,22 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from freehold.core import clock
 from freehold.core.settings import Settings
-from freehold.jobs.job import Task
+from freehold.data import limits
+from freehold.jobs import store
+from freehold.jobs.job import JobContext, Task
 from freehold.jobs.queue import Jobs
 from freehold.jobs.worker import Figures, Worker
 from freehold.storage.address import is_sqlite, parse, sqlite_path
 
 log = logging.getLogger("freehold.jobs")
+
+
+async def _forget(job: JobContext) -> None:
+    """Delete jobs that ended long ago."""
+    before = clock.now() - limits.figure("jobs", "ended_s")
+    await job.write(lambda connection: store.remove_ended(connection, before))
 
 
 class Crew:
@@ -21,7 +30,8 @@ class Crew:
     def __init__(self, settings: Settings, jobs: Jobs, tasks: Mapping[str, Task]) -> None:
         self._settings = settings
         self._jobs = jobs
-        self._tasks = tasks
+        every_s = limits.figure("jobs", "sweep_s")
+        self._tasks = {**tasks, "jobs.forget": Task(_forget, every_s=every_s)}
         self._lock: int | None = None
         self.worker: Worker | None = None
 
