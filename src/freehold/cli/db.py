@@ -1,10 +1,13 @@
 """``freehold db``: the database's schema."""
 
+from pathlib import Path
+
 import click
 
 from freehold.cli import database
 from freehold.cli.options import with_settings
 from freehold.core.settings import Loaded
+from freehold.storage import backup as copy
 from freehold.storage import migrations
 
 
@@ -50,3 +53,22 @@ def current(loaded: Loaded) -> None:
     click.echo(f"database  {found or 'empty'}\nneeded    {wanted}")
     if found != wanted:
         raise click.ClickException("Run `freehold db upgrade`.")
+
+
+_BACKUP = """\b
+Example:
+  freehold db backup /backups/freehold.db
+"""
+
+
+@db.command(epilog=_BACKUP)
+@click.argument("target", type=click.Path(path_type=Path))
+@with_settings()
+def backup(loaded: Loaded, target: Path) -> None:
+    """Copy the SQLite database to the new file TARGET, also while servers use it.
+
+    The files that clients uploaded are not in the database: copy the folder `blobs` too.
+    """
+    with database.explained():
+        copy.backup(loaded.settings.database_address, target)
+    click.echo(f"{target} is a copy of the database.")

@@ -20,6 +20,7 @@ class DiskBlobs:
     """A ``Blobs`` in one folder, which only its owner can read."""
 
     def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._root = root
 
     async def create(self, name: str, *observers: Observer) -> BlobWriter:
