@@ -420,3 +420,29 @@ async def test_ended_jobs_are_forgotten_after_a_while(jobs: Jobs) -> None:
     assert await jobs.database.write(lambda c: store.remove_ended(c, 2**40)) == 1
     assert await row_of(jobs.database, old) is None
     assert await row_of(jobs.database, waiting) is not None
+
+
+class CountingDatabase:
+    """A database that counts the units that may write."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.read = database.read
+        self.writes = 0
+
+    async def write(self, work: Callable[[Any], Any]) -> Any:
+        self.writes += 1
+        return await self._database.write(work)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+async def test_idle_worker_writes_nothing(jobs: Jobs) -> None:
+    counting = CountingDatabase(jobs.database)
+    idle = Jobs(counting, poll_s=0.01)
+    async with working(idle, {"work": Task(_nothing), "sweep": Task(_nothing, every_s=9999)}):
+        await asyncio.sleep(0.1)
+        settled = counting.writes
+        await asyncio.sleep(0.3)
+        assert counting.writes == settled

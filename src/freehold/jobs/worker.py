@@ -21,6 +21,7 @@ from freehold.jobs.run import Run
 
 log = logging.getLogger("freehold.jobs")
 _COUNT_EVERY_S = 5.0
+_STOP_GRACE_S = 10.0  # what handlers get to clean up; who needs longer loses the lease
 _PERIODIC = "periodic"  # the key of a job of which there is one
 
 
@@ -94,7 +95,8 @@ class Worker:
         runs = list(self._runs.values())
         for run in runs:
             run.interrupt("stopping")
-        await asyncio.gather(*(run.settled for run in runs), return_exceptions=True)
+        if runs:
+            await asyncio.wait({run.settled for run in runs}, timeout=_STOP_GRACE_S)
 
     def lease(self, now: int) -> dict[str, Any]:
         """Return the columns of a job that this worker has leased."""

@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from freehold.core import clock
 from freehold.data import limits
 from freehold.jobs.job import Failure
-from freehold.resources.batches import tasks
-from freehold.storage.tables import projects, usage_events
+from freehold.resources.batches import lines, tasks
+from freehold.storage.tables import jobs, projects, usage_events
 from servers import scripted
 
 URL = "/v1/chat/completions"
@@ -73,10 +73,10 @@ async def test_batch_answers_every_line_once(api):
     assert batch["expires_at"] - batch["created_at"] == 24 * 60 * 60
     for time in ("in_progress_at", "finalizing_at", "completed_at"):
         assert batch["created_at"] <= batch[time] <= clock.now()
-    lines = await content(api, batch["output_file_id"])
-    assert sorted(line["custom_id"] for line in lines) == sorted(f"r{n}" for n in range(20))
-    assert len({line["id"] for line in lines}) == 20
-    for line in lines:
+    answered = await content(api, batch["output_file_id"])
+    assert sorted(line["custom_id"] for line in answered) == sorted(f"r{n}" for n in range(20))
+    assert len({line["id"] for line in answered}) == 20
+    for line in answered:
         assert line["id"].startswith("batch_req_")
         assert line["error"] is None
         assert line["response"]["status_code"] == 200
@@ -214,8 +214,8 @@ async def test_restarted_server_resumes_and_runs_no_line_twice(start):
     batch = await until(again, batch["id"], "completed")
 
     assert batch["request_counts"] == {"total": 5, "completed": 5, "failed": 0}
-    lines = await content(again, batch["output_file_id"])
-    assert sorted(line["custom_id"] for line in lines) == [f"r{n}" for n in range(5)]
+    answered = await content(again, batch["output_file_id"])
+    assert sorted(line["custom_id"] for line in answered) == [f"r{n}" for n in range(5)]
 
 
 async def test_batches_are_listed_newest_first_in_pages(start):
@@ -309,3 +309,53 @@ async def test_batch_whose_job_is_given_up_fails_with_the_reason(start):
     batch = await retrieve(api, batch["id"])
     assert batch["status"] == "failed"
     assert batch["errors"]["data"][0]["message"] == "It took its worker down."
+
+
+async def test_line_that_is_told_to_come_back_later_does(start):
+    busy = {"error": {"status": 429, "retry_after": 0.05}}
+    full = {"error": {"status": 503, "retry_after": 0.05}}
+    api = await start(models=scripted(busy, full, {"text": "at last"}, slots=1))
+    batch = await ended(api, request("patient"))
+
+    assert batch["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+    (line,) = await content(api, batch["output_file_id"])
+    assert line["response"]["body"]["choices"][0]["message"]["content"] == "at last"
+
+
+async def test_batch_runs_as_many_lines_at_once_as_the_engine_has_slots(start):
+    api = await start(models=scripted({"when": "r", "hang": True}, slots=3))
+    batch = await create(api, *(request(f"r{n}") for n in range(9)))
+    engine = api.server.registry.find("gpt-4o").holder
+    async with asyncio.timeout(10):
+        while engine.busy < 3:
+            await asyncio.sleep(0.01)
+
+    await asyncio.sleep(0.1)
+    assert engine.busy == 3
+    assert engine.queued == 0
+    await api.client.post(f"/v1/batches/{batch['id']}/cancel")
+    await until(api, batch["id"], "cancelled")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+async def test_lines_are_numbered_whatever_the_chunks(size):
+    data = b"a\n\n  \nbb\r\nccc"
+
+    async def chunks():
+        for begin in range(0, len(data), size):
+            yield data[begin : begin + size]
+
+    assert [each async for each in lines.numbered(chunks())] == [(1, b"a"), (4, b"bb"), (5, b"ccc")]
+
+
+async def test_model_that_can_not_be_loaded_is_the_reason_of_the_jobs_next_try(start):
+    api = await start(models=scripted({"nonsense": 1}))
+    batch = await create(api, request("r1"))
+    database = api.server.api.services.database
+    query = select(jobs.c.error).where(jobs.c.key == batch["id"])
+    async with asyncio.timeout(10):
+        while not (error := await database.read(lambda c: c.scalar(query))):
+            await asyncio.sleep(0.02)
+
+    assert error.startswith("The script of scripted is wrong")
+    assert (await retrieve(api, batch["id"]))["status"] == "in_progress"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Row
 
@@ -73,7 +73,7 @@ class Execution:
 
     async def _outcome(self, pool: asyncio.Task[None]) -> Outcome:
         if not pool.cancelled():
-            pool.result()
+            _told(pool)
             return "crowded" if self._draining else "completed"
         if self._job.cancelled.is_set():
             return "cancelled"
@@ -155,6 +155,15 @@ class Execution:
                     waiting = []
         if waiting:
             await self._recorder.write(waiting)
+
+
+def _told(pool: asyncio.Task[None]) -> None:
+    """Raise what went wrong in the pool, if anything, without the group it comes in."""
+    error = pool.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    if error is not None:
+        raise error
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

@@ -31,15 +31,18 @@ class Result:
 
 async def numbered(chunks: AsyncIterable[bytes]) -> AsyncGenerator[tuple[int, bytes], None]:
     """Yield the lines that are not blank, with their numbers."""
-    number, rest = 0, b""
+    number = 0
+    begun: list[bytes] = []
     async for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        for beginning in others:
             number += 1
-            if line.strip():
+            if line := b"".join(begun).strip():
                 yield number, line
-    if rest.strip():
-        yield number + 1, rest
+            begun = [beginning]
+    if line := b"".join(begun).strip():
+        yield number + 1, line
 
 
 def request_of(number: int, line: bytes) -> Request:

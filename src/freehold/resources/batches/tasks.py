@@ -18,6 +18,7 @@ from freehold.resources.batches.service import KIND
 from freehold.resources.files import library
 from freehold.resources.files.library import Output, Owner
 
+_ATTEMPTS = 12  # a model that can't be loaded is waited for, some twenty minutes
 _RUNNING = ("in_progress", "cancelling")
 _UNENDED = ("validating", *_RUNNING, "finalizing")
 
@@ -34,7 +35,7 @@ def fail(connection: Connection, failure: Failure) -> None:
         _forget(connection, batch_id)
 
 
-@task(KIND, on_failure=fail)
+@task(KIND, on_failure=fail, max_attempts=_ATTEMPTS)
 async def run(services: Services, job: JobContext) -> Again | None:
     """Bring the batch one or more steps further; ``Again`` where others wait for the place."""
     batch_id = job.key or ""
