@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from freehold.core.errors import ServiceUnavailableError
+from freehold.core.settings import SettingsError
 from freehold.storage.blobs import BLOCK, BlobMissingError, Blobs
 from freehold.storage.blobs_open import open_blobs
 from objectstore import bucket, object_store
@@ -154,6 +155,12 @@ async def test_failing_disk_is_an_error_that_says_so(tmp_path, monkeypatch, numb
     await writer.abort()
     assert caught.value.code == code
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match=r"pip install 'freehold\[s3\]'"):
+        open_blobs("s3://bucket", tmp_path)
 
 
 async def test_store_that_is_down_is_an_error_that_says_so(monkeypatch, tmp_path):

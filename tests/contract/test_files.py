@@ -111,6 +111,38 @@ async def test_upload_lives_from_parts_to_file(house: House) -> None:
     assert len(house.left()) == 1
 
 
+async def test_output_of_the_server_is_kept_where_clients_have_no_room(
+    house: House, monkeypatch: Any
+) -> None:
+    whose = await owner(house)
+    monkeypatch.setitem(limits._figures()["files"], "organization_bytes", 1)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"result"
+
+    made = await library.create_output(house.services, whose, "o", "batch_output", chunks())
+    assert await house.content(made.id) == b"result"
+
+
+async def test_state_is_shared_with_another_process_and_survives_a_restart(
+    house: House, tmp_path: Path
+) -> None:
+    made = await house.upload()
+    body = {"filename": "a.png", "purpose": "vision", "bytes": 4, "mime_type": "image/png"}
+    path = f"/v1/uploads/{(await house.api.client.post('/v1/uploads', json=body)).json()['id']}"
+    part = await house.api.client.post(f"{path}/parts", files={"data": b"part"})
+    settings = house.services.settings.model_dump(include={"database_url", "blobs_url"})
+    if settings["database_url"] is None:
+        await house.api.server.stop()
+    async with in_process(tmp_path / "state", **settings) as other:
+        headers = {"Authorization": f"Bearer {house.api.key}"}
+        answer = await other.client.get(f"/v1/files/{made['id']}/content", headers=headers)
+        assert answer.content == LONG
+        order = {"part_ids": [part.json()["id"]]}
+        done = await other.client.post(f"{path}/complete", json=order, headers=headers)
+        assert done.json()["status"] == "completed"
+
+
 async def send(house: House, *messages: dict[str, Any]) -> list[dict[str, Any]]:
     """Send an upload in these pieces and return what the server sends back."""
     coming = iter(messages)

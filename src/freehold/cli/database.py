@@ -9,7 +9,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from freehold.core.errors import APIError
-from freehold.core.settings import Settings
+from freehold.core.settings import Settings, SettingsError
 from freehold.storage.address import DatabaseSetupError
 from freehold.storage.database import Database
 from freehold.storage.open import open_database
@@ -36,11 +36,11 @@ def explained() -> Generator[None]:
     """End the command with one line where the database can't be used, or refuses."""
     try:
         yield
-    except (APIError, DatabaseSetupError, SQLAlchemyError) as error:
+    except (APIError, DatabaseSetupError, SettingsError, SQLAlchemyError) as error:
         raise click.ClickException(reason(error)) from None
 
 
-def reason(error: APIError | DatabaseSetupError | SQLAlchemyError) -> str:
+def reason(error: APIError | DatabaseSetupError | SettingsError | SQLAlchemyError) -> str:
     """Return why the database can't be used, in one line."""
     if isinstance(error, SQLAlchemyError):
         return _one_line(f"The database can't be used: {getattr(error, 'orig', None) or error}")

@@ -118,7 +118,9 @@ class Settings(BaseModel):
         None, description="SQLAlchemy address; unset: SQLite in the state folder"
     )
     blobs_url: str | None = Field(
-        None, description="Where files are kept, s3://BUCKET/PREFIX; unset: in the state folder"
+        None,
+        pattern=r"^s3://[^/?#\s]+(/[^?#\s]*)?$",
+        description="Where files are kept, s3://BUCKET/PREFIX; unset: in the state folder",
     )
     downloadable_purposes: list[str] = Field(
         [], description="Purposes of files whose content may be fetched, beside OpenAI's own"

@@ -16,8 +16,10 @@ from freehold.wire import completions
 from freehold.wire.chat import ChatCompletion, CompletionCreateParams
 from freehold.wire.chat_chunk import ChatCompletionChunk
 from freehold.wire.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams
+from freehold.wire.files import FileDeleted, FileObject
 from freehold.wire.models import Model, ModelDeleted, ModelList
 from freehold.wire.stored import ChatCompletionDeleted
+from freehold.wire.uploads import Upload, UploadCompleteParams, UploadCreateParams, UploadPart
 
 Node = dict[str, Any]
 Resolve = Callable[[Node], Node]
@@ -74,6 +76,25 @@ TYPED = {
         "CreateEmbeddingResponse",
         {"data[].embedding": "a string where encoding_format is base64"},
     ),
+    FileObject: (
+        "OpenAIFile",
+        {
+            "status*": "we have no file that is not processed",
+            "status_details": "deprecated, and there is nothing to say",
+        },
+    ),
+    FileDeleted: ("DeleteFileResponse", {}),
+    UploadCreateParams: ("CreateUploadRequest", {}),
+    UploadCompleteParams: ("CompleteUploadRequest", {}),
+    Upload: (
+        "Upload",
+        {
+            "file*": "as a file by itself",
+            "object": "optional in its schema, always sent",
+            "purpose": "any string by the description",
+        },
+    ),
+    UploadPart: ("UploadPart", {}),
     Model: ("Model", {}),
     ModelList: ("ListModelsResponse", {}),
     ModelDeleted: (

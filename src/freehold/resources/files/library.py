@@ -14,7 +14,7 @@ from freehold.core import clock
 from freehold.core.errors import BadRequestError, NotFoundError, PermissionDeniedError
 from freehold.core.ids import new_id
 from freehold.data import limits
-from freehold.resources.files import drafts, store
+from freehold.resources.files import drafts, rules, store
 from freehold.resources.files.drafts import Draft
 from freehold.storage.blobs import BlobMissingError
 from freehold.wire.files import FileObject, OutputPurpose
@@ -172,7 +172,7 @@ class Output:
 async def record(
     services: Services, draft: Draft, owner: Owner, filename: str, purpose: str
 ) -> FileObject:
-    """Turn a finished draft into a file, within what the organization may store."""
+    """Turn a finished draft into a file, as ``insert`` does."""
     row = new_row(draft, owner, filename, purpose)
 
     def unit(connection: Connection) -> Row[Any]:
@@ -201,8 +201,9 @@ def new_row(
 
 
 def insert(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Write the row of a new file, within what its organization may store."""
-    check_room(connection, row["organization_id"], row["bytes"])
+    """Write the row of a new file; a client's one within what its organization may store."""
+    if row["purpose"] in rules.PURPOSES:  # what the server promised to make is always kept
+        check_room(connection, row["organization_id"], row["bytes"])
     store.insert(connection, row)
 
 
