@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from freehold.storage import migrations
+from freehold.storage import fulltext, migrations
 from freehold.storage.address import DatabaseSetupError, is_sqlite, parse
 from freehold.storage.migrations import runner
 from freehold.storage.open import open_database
@@ -36,7 +36,11 @@ def test_migrated_schema_is_the_metadata(durable_url: str) -> None:
     migrations.upgrade(durable_url)
 
     def differences(connection: Connection) -> list[object]:
-        options = {"compare_type": True}
+        # The index of words is no table of SQLAlchemy's; the next test compares it on SQLite.
+        options = {
+            "compare_type": True,
+            "include_name": lambda name, kind, _: kind != "table" or not fulltext.is_part(name),
+        }
         context = MigrationContext.configure(connection, opts=options)
         return list(compare_metadata(context, metadata))
 

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from freehold.storage import fulltext
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -66,6 +68,11 @@ def _refers(
 ) -> Column[str]:
     key = ForeignKey(target, ondelete="CASCADE" if delete_with else None)
     return Column(name, Text, key, nullable=nullable, index=index)
+
+
+def _unused_again() -> dict[str, bool]:
+    """Have SQLite never give a number again, as PostgreSQL does not: jobs and caches name rows."""
+    return {"sqlite_autoincrement": True}
 
 
 organizations = Table(
@@ -352,3 +359,93 @@ batch_lines = Table(
     Column("batch_id", Text, primary_key=True),
     Column("line", BigInteger, primary_key=True, autoincrement=False),
 )
+
+vector_stores = Table(
+    "vector_stores",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id", index=False),
+    _time("created_at"),
+    Column("name", Text),
+    Column("metadata", _Attributes),
+    Column("embedding_model", Text, nullable=False),
+    Column("expires_after_days", Integer),
+    _time("last_active_at"),
+    _time("expires_at", nullable=True),
+    Index(None, "project_id", "seq"),
+    Index(None, "expires_at"),
+    **_unused_again(),
+)
+
+vector_store_files = Table(
+    "vector_store_files",
+    metadata,
+    _seq(),
+    _refers("vector_store_id", "vector_stores.id", delete_with=True, index=False),
+    _refers("file_id", "files.id", delete_with=True),
+    _time("created_at"),
+    Column("status", Text, nullable=False),  # in_progress, completed, cancelled, failed
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("chunk_tokens", Integer, nullable=False),
+    Column("overlap_tokens", Integer, nullable=False),
+    Column("attributes", _Attributes, nullable=False),
+    Column("job_id", Text),
+    _count("usage_bytes"),
+    _count("chunks"),
+    UniqueConstraint("vector_store_id", "file_id"),
+    Index(None, "vector_store_id", "status", "usage_bytes"),
+    **_unused_again(),
+)
+
+vector_store_batches = Table(
+    "vector_store_batches",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("vector_store_id", "vector_stores.id", delete_with=True),
+    _time("created_at"),
+    _time("cancelled_at", nullable=True),
+)
+
+# Which files of a store were added by which batch.
+vector_store_batch_files = Table(
+    "vector_store_batch_files",
+    metadata,
+    Column(
+        "batch_id",
+        Text,
+        ForeignKey("vector_store_batches.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column(
+        "file_seq",
+        BigInteger,
+        ForeignKey("vector_store_files.seq", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Index(None, "file_seq"),
+)
+
+# Pieces of files, each with its vector. Their words are indexed by ``fulltext.py``.
+vector_store_chunks = Table(
+    "vector_store_chunks",
+    metadata,
+    _seq(),
+    Column(
+        "file_seq",
+        BigInteger,
+        ForeignKey("vector_store_files.seq", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("store_seq", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),  # character of the file's text
+    Column("tokens", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float32, of unit length
+    Index(None, "file_seq"),
+    **_unused_again(),
+)
+fulltext.attach(vector_store_chunks)

@@ -1,5 +1,5 @@
 import pytest
-from sqlalchemy import Dialect, Table, UniqueConstraint
+from sqlalchemy import Dialect, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
@@ -14,7 +14,7 @@ def test_every_reference_is_indexed(table: Table) -> None:
     leading |= {
         constraint.columns[0].name
         for constraint in table.constraints
-        if isinstance(constraint, UniqueConstraint)
+        if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
     }
 
     assert {key.parent.name for key in table.foreign_keys} <= leading
