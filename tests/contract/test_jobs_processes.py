@@ -1,0 +1,84 @@
+"""Jobs and the processes that run them: those that die of them, and who may run any."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from freehold.core.settings import Settings
+from freehold.jobs import settle, store
+from freehold.jobs.crew import Crew
+from freehold.jobs.queue import Jobs
+from freehold.storage import migrations
+from freehold.storage.open import open_database
+
+POISONED_WORKER = """
+import asyncio, os, signal, sys
+from freehold.jobs.job import Task
+from freehold.jobs.queue import Jobs
+from freehold.jobs.worker import Worker
+from freehold.storage.open import open_database
+
+async def die(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    jobs = Jobs(open_database(sys.argv[1]), poll_s=0.05)
+    Worker(jobs, {"poison": Task(die)}, lease_s=1).start()
+    await jobs.ended(sys.argv[2])
+    print("it has ended")
+
+asyncio.run(main())
+"""
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def test_job_that_kills_its_workers_is_given_up(durable_url: str) -> None:
+    migrations.upgrade(durable_url)
+    database = open_database(durable_url)
+    jobs = Jobs(database)
+    job_id = await database.write(lambda c: jobs.enqueue(c, "poison", {}))
+    await database.close()
+
+    command = [sys.executable, "-c", POISONED_WORKER, durable_url, job_id]
+    died = [run(command).returncode for _ in range(settle.POISONED)]
+    survivor = run(command)
+
+    assert died == [-9] * settle.POISONED
+    assert survivor.stdout == "it has ended\n"
+    database = open_database(durable_url)
+    row: Any = await database.read(lambda c: store.find(c, job_id))
+    await database.close()
+    assert row.state == "failed"
+    assert "3 times" in row.error
+
+
+async def test_one_process_runs_the_jobs_of_an_sqlite_database(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"state_dir": tmp_path})
+    database = open_database(settings.database_address)
+    first, second, third = (Crew(settings, Jobs(database), {}) for _ in range(3))
+
+    first.start()
+    second.start()
+    assert first.worker is not None
+    assert second.worker is None
+    await first.stop()
+    third.start()
+    assert third.worker is not None
+    for crew in (second, third):
+        await crew.stop()
+    await database.close()
+
+
+async def test_server_runs_no_jobs_where_it_is_told_so(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"state_dir": tmp_path, "jobs": {"worker": False}})
+    database = open_database(settings.database_address)
+    crew = Crew(settings, Jobs(database), {})
+    crew.start()
+    assert crew.worker is None
+    assert crew.figures().running == {}
+    await crew.stop()
+    await database.close()
