@@ -171,6 +171,19 @@ async def test_poisoned_job_is_failed_with_its_object(jobs: Jobs) -> None:
     assert [one.job_id for one in failures] == [job_id]
 
 
+async def test_poisoned_periodic_job_is_put_off(jobs: Jobs) -> None:
+    job_id = await enqueue(jobs, kind="sweep")
+    for _ in range(settle.POISONED):
+        await lose(jobs, job_id)
+        tasks = {"sweep": Task(_nothing, every_s=500)}
+        await jobs.database.write(lambda c, tasks=tasks: settle.recover(c, tasks, 100))
+
+    row = await row_of(jobs.database, job_id)
+    assert row.state == "queued"
+    assert row.run_at >= row.created_at + 500
+    assert "3 times" in row.error
+
+
 async def test_a_step_further_forgives_lost_workers(jobs: Jobs) -> None:
     async def work(job: JobContext) -> None:
         await job.checkpoint((job.saved or 0) + 1)

@@ -103,7 +103,8 @@ class Run:
         if outcome is not None:
             return self._again(outcome.after_s)
         if self._task.every_s is not None:
-            return self._again(self._task.every_s, attempts=0, checkpoint=None)
+            anew = {"attempts": 0, "checkpoint": None, "cancel_requested": False, "error": None}
+            return self._again(self._task.every_s, **anew)
         return self._end
 
     def _after_error(self, error: BaseException) -> Ending:

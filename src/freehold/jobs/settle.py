@@ -1,9 +1,9 @@
 """Ends jobs whose handler did not finish, together with what they are about."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from freehold.core import clock
 from freehold.jobs import store
@@ -35,15 +35,17 @@ def recover(connection: Connection, tasks: Mapping[str, Task], now: int | None) 
     """Queue again what dead workers held (``now`` None: everybody is dead), or give it up."""
     for row in store.lost(connection, tasks, now):
         losses = row.losses + 1
-        if losses >= POISONED:
-            reason = f"It took its worker down {losses} times in a row, or was there each time."
-            fail(
-                connection,
-                row.id,
-                row.worker,
-                task=tasks[row.kind],
-                state="failed",
-                reason=reason,
-            )
-        else:
+        if losses < POISONED:
             store.put_back(connection, row.id, row.worker, clock.now(), losses=losses)
+        else:
+            _give_up(connection, row, tasks[row.kind])
+
+
+def _give_up(connection: Connection, row: Row[Any], task: Task) -> None:
+    """Fail the job; a periodic one is only put off."""
+    reason = f"It took its worker down {POISONED} times in a row, or was there each time."
+    if task.every_s is None:
+        fail(connection, row.id, row.worker, task=task, state="failed", reason=reason)
+    else:
+        later = clock.now() + task.every_s
+        store.put_back(connection, row.id, row.worker, later, losses=0, error=reason)
