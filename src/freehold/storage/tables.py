@@ -449,3 +449,118 @@ vector_store_chunks = Table(
     **_unused_again(),
 )
 fulltext.attach(vector_store_chunks)
+
+assistants = Table(
+    "assistants",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id", index=False),
+    _time("created_at"),
+    Column("model", Text, nullable=False),
+    Column("name", Text),
+    Column("description", Text),
+    Column("instructions", Text),
+    Column("tools", _Document, nullable=False),
+    Column("tool_resources", _Document, nullable=False),
+    Column("response_format", _Document, nullable=False),
+    Column("temperature", Float, nullable=False),
+    Column("top_p", Float, nullable=False),
+    Column("metadata", _Attributes, nullable=False),
+    Index(None, "project_id", "seq"),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("project_id", "projects.id"),
+    _time("created_at"),
+    Column("tool_resources", _Document, nullable=False),
+    Column("metadata", _Attributes, nullable=False),
+    Column("active_run_id", Text),  # the one run that has not ended: nothing else may be added
+    _time("deleted_at", nullable=True),  # gone for everybody; the sweep removes what it holds
+    Index(None, "deleted_at"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("thread_id", "threads.id", delete_with=True, index=False),
+    _time("created_at"),
+    Column("status", Text, nullable=False),  # in_progress, incomplete, completed
+    Column("incomplete_reason", Text),
+    _time("completed_at", nullable=True),
+    _time("incomplete_at", nullable=True),
+    Column("role", Text, nullable=False),
+    Column("content", _Document, nullable=False),  # its parts, as the API shows them
+    Column("attachments", _Document, nullable=False),
+    Column("assistant_id", Text),
+    Column("run_id", Text),
+    Column("metadata", _Attributes, nullable=False),
+    Index(None, "thread_id", "seq"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("thread_id", "threads.id", delete_with=True, index=False),
+    Column("project_id", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("api_key_id", Text, nullable=False),  # who asked: models are used as if with this key
+    Column("user_id", Text),
+    Column("assistant_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("instructions", Text, nullable=False),
+    Column("tools", _Document, nullable=False),
+    Column("tool_resources", _Document, nullable=False),  # the assistant's, or those given instead
+    Column("response_format", _Document, nullable=False),
+    Column("temperature", Float, nullable=False),
+    Column("top_p", Float, nullable=False),
+    Column("max_prompt_tokens", BigInteger),
+    Column("max_completion_tokens", BigInteger),
+    Column("truncation_strategy", _Document, nullable=False),
+    Column("tool_choice", _Document, nullable=False),
+    Column("parallel_tool_calls", Boolean, nullable=False),
+    Column("metadata", _Attributes, nullable=False),
+    Column("required_action", _Document),
+    Column("last_error", _Document),
+    Column("incomplete_reason", Text),
+    Column("turn", Integer, nullable=False),  # how often outputs were submitted: one job for each
+    _count("prompt_tokens"),
+    _count("completion_tokens"),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("started_at", nullable=True),
+    _time("cancelled_at", nullable=True),
+    _time("failed_at", nullable=True),
+    _time("completed_at", nullable=True),
+    Index(None, "thread_id", "seq"),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    _seq(),
+    _id(),
+    _refers("run_id", "runs.id", delete_with=True, index=False),
+    Column("type", Text, nullable=False),  # message_creation, tool_calls
+    Column("status", Text, nullable=False),
+    Column("details", _Document, nullable=False),  # as the API shows them
+    Column("calls", _Document),  # as the model made them, and what it was told
+    Column("last_error", _Document),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    _time("created_at"),
+    _time("expired_at", nullable=True),
+    _time("cancelled_at", nullable=True),
+    _time("failed_at", nullable=True),
+    _time("completed_at", nullable=True),
+    Index(None, "run_id", "seq"),
+)
