@@ -143,28 +143,32 @@ async def test_state_is_shared_with_another_process_and_survives_a_restart(
         assert done.json()["status"] == "completed"
 
 
-async def send(house: House, *messages: dict[str, Any]) -> list[dict[str, Any]]:
-    """Send an upload in these pieces and return what the server sends back."""
+async def send(
+    house: House, *messages: dict[str, Any], method: str = "POST", path: str = "/v1/files"
+) -> list[dict[str, Any]]:
+    """Send a request in these pieces and return what the server sends back."""
     coming = iter(messages)
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return next(coming)
+        for message in coming:
+            return message
+        return await asyncio.Event().wait() or {}  # neither more nor a disconnect
 
     async def take(message: Any) -> None:
         sent.append(message)
 
-    await house.api.server.asgi(scope_of(house), receive, take)
+    await house.api.server.asgi(scope_of(house, method, path), receive, take)
     return sent
 
 
-def scope_of(house: House) -> dict[str, Any]:
-    """Return the head of an upload."""
+def scope_of(house: House, method: str = "POST", path: str = "/v1/files") -> dict[str, Any]:
+    """Return the head of a request."""
     headers = {**FORM, "authorization": f"Bearer {house.api.key}"}
     return {
         "type": "http",
-        "method": "POST",
-        "path": "/v1/files",
+        "method": method,
+        "path": path,
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
@@ -293,7 +297,7 @@ async def test_sweep_finds_what_a_killed_writer_left(house: House) -> None:
     await draft.write(LONG)
     await draft.finish()  # and then the process was killed
     assert await drafts.sweep(services) == 0  # its writer was seen a moment ago
-    long_ago = clock.now() - drafts.period_s() - 1
+    long_ago = clock.now() - drafts.sweep_s() - 1
     await services.database.write(
         lambda c: c.execute(update(blobs).values(since=long_ago)).rowcount
     )
@@ -306,7 +310,7 @@ async def test_swept_draft_can_not_be_kept_any_more(house: House) -> None:
     async with drafts.drafting(services) as draft:
         await draft.write(b"late")
         await draft.finish()
-        long_ago = clock.now() - drafts.period_s() - 1
+        long_ago = clock.now() - drafts.sweep_s() - 1
         await services.database.write(
             lambda c: c.execute(update(blobs).values(since=long_ago)).rowcount
         )
@@ -337,6 +341,23 @@ async def test_sweep_touches_nothing_that_is_kept(house: House) -> None:
     await house.services.database.write(lambda c: c.execute(statement).rowcount)
     assert await drafts.sweep(house.services) == 0
     assert await house.content(made["id"]) == LONG
+
+
+async def test_content_that_breaks_off_is_never_a_whole_answer(
+    house: House, monkeypatch: Any
+) -> None:
+    made = await house.upload()
+
+    async def broken(*_: Any) -> AsyncIterator[bytes]:
+        yield LONG[:100]
+        raise drafts.ServiceUnavailableError("The store is down.")
+
+    monkeypatch.setattr(type(house.services.blobs), "read", broken)
+    sent = await send(
+        house, body(b"", more=False), method="GET", path=f"/v1/files/{made['id']}/content"
+    )
+    assert [message.get("body") for message in sent] == [None, LONG[:100]]
+    assert sent[-1]["more_body"]
 
 
 async def test_row_without_its_blob_is_an_error_and_no_content(house: House) -> None:

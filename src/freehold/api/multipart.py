@@ -6,8 +6,10 @@ async def create(context: Context, form: Form) -> dict[str, Any]:
         async for data in part: ...
 """
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -26,6 +28,7 @@ _FIELD_BYTES = 65_536
 _AROUND_BYTES = 131_072  # boundaries, headers and fields beside the one that is bounded
 # How clients write these in a file name.
 _ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+_EXTENDED = re.compile(rb"""filename\*=utf-8'[^']*'([^;\s]+)""", re.IGNORECASE)
 
 
 class Part:
@@ -152,11 +155,9 @@ class _Parser:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
             raise _broken("a part has no name.")
-        filename = options.get(b"filename")
-        name = _text(options[b"name"])
-        self.events.append(
-            Part(name, None if filename is None else _unescaped(filename), self._form)
-        )
+        name, filename = _text(options[b"name"]), options.get(b"filename")
+        given = _extended(self._disposition) if filename is None else _unescaped(filename)
+        self.events.append(Part(name, given, self._form))
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         if end > start:
@@ -182,6 +183,12 @@ def _boundary(headers: Mapping[bytes, bytes]) -> bytes:
     if not 0 < len(boundary) <= _BOUNDARY_BYTES:
         raise BadRequestError("The 'Content-Type' of the form names no boundary, or a bad one.")
     return boundary
+
+
+def _extended(disposition: bytes) -> str | None:
+    """Return a file name in the form that forms must not have but older clients send."""
+    match = _EXTENDED.search(disposition)
+    return unquote_to_bytes(match[1]).decode(errors="replace") if match else None
 
 
 def _unescaped(filename: bytes) -> str:

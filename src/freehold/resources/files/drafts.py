@@ -53,7 +53,7 @@ class Draft:
         """Append to the blob."""
         self.size += len(data)
         await (await self._writer()).write(data)
-        if time.monotonic() - self._seen > period_s() / 4:
+        if time.monotonic() - self._seen > sweep_s() / 4:
             self._seen = time.monotonic()
             await self._database.write(lambda c: store.touch(c, self.blob, clock.now()))
 
@@ -123,7 +123,7 @@ async def sweep(services: Services) -> int:
     """Delete deleted objects' blobs and what crashed writers left; return how many."""
     now = clock.now()
     names = await services.database.write(
-        lambda connection: store.abandoned(connection, now - period_s(), now, _SWEPT_AT_ONCE)
+        lambda connection: store.abandoned(connection, now - sweep_s(), now, _SWEPT_AT_ONCE)
     )
     return await remove(services.database, services.blobs, names)
 
@@ -133,6 +133,9 @@ def discard(connection: Connection, names: Sequence[str]) -> None:
     store.discard(connection, names, clock.now())
 
 
-def period_s() -> int:
-    """Return the seconds between two sweeps, and after which a silent writer is given up."""
-    return limits.figure("sweep", "period_s")
+def sweep_s() -> int:
+    """Return the seconds between two sweeps, after which a silent writer is given up, too.
+
+    So what a crash leaves stays for two of them at most, which is the documented period.
+    """
+    return limits.figure("sweep", "period_s") // 2

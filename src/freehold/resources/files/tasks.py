@@ -6,7 +6,7 @@ from freehold.jobs.job import JobContext
 from freehold.resources.files import drafts
 
 
-@task("files.sweep", every_s=drafts.period_s())
+@task("files.sweep", every_s=drafts.sweep_s())
 async def sweep(services: Services, job: JobContext) -> None:
     while await drafts.sweep(services):
         job.raise_if_cancelled()

@@ -94,7 +94,7 @@ def _complete(connection: Connection, upload: Row[Any], draft: Draft) -> list[st
     return blobs
 
 
-@task("uploads.sweep", every_s=drafts.period_s())
+@task("uploads.sweep", every_s=drafts.sweep_s())
 async def sweep(services: Services, job: JobContext) -> None:
     """Delete the parts of expired uploads, and uploads that have been kept long enough."""
     while await _expire(services):
