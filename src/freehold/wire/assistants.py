@@ -22,7 +22,7 @@ class CursorQuery(ListQuery):
     order: Literal["asc", "desc"] = "desc"
 
 
-class CodeInterpreterTool(Params):
+class CodeInterpreterToolParam(Params):
     type: Literal["code_interpreter"]
 
 
@@ -36,23 +36,23 @@ class FileSearch(Params):
     ranking_options: RankingOptions | None = None
 
 
-class FileSearchTool(Params):
+class FileSearchToolParam(Params):
     type: Literal["file_search"]
     file_search: FileSearch | None = None
 
 
-class FunctionTool(Params):
+class FunctionToolParam(Params):
     type: Literal["function"]
     function: FunctionDefinition
 
 
-AssistantTool = Annotated[
-    Annotated[CodeInterpreterTool, Tag("<code_interpreter>")]
-    | Annotated[FileSearchTool, Tag("<file_search>")]
-    | Annotated[FunctionTool, Tag("<function>")],
+AssistantToolParam = Annotated[
+    Annotated[CodeInterpreterToolParam, Tag("<code_interpreter>")]
+    | Annotated[FileSearchToolParam, Tag("<file_search>")]
+    | Annotated[FunctionToolParam, Tag("<function>")],
     by_field("type", "code_interpreter", "file_search", "function"),
 ]
-AssistantResponseFormatOption = Annotated[
+AssistantResponseFormatOptionParam = Annotated[
     Annotated[Literal["auto"], Tag("<string>")] | Annotated[ResponseFormat, Tag("<object>")],
     by_kind("one of a string or object"),
 ]
@@ -80,12 +80,12 @@ class AssistantCreateParams(Params):
     name: str | None = None
     description: str | None = None
     instructions: str | None = None
-    tools: list[AssistantTool] | None = None
+    tools: list[AssistantToolParam] | None = None
     tool_resources: ToolResources | None = None
     metadata: dict[str, str] | None = None
     temperature: float | None = None
     top_p: float | None = None
-    response_format: AssistantResponseFormatOption | None = None
+    response_format: AssistantResponseFormatOptionParam | None = None
 
 
 class AssistantUpdateParams(Params):
@@ -95,12 +95,12 @@ class AssistantUpdateParams(Params):
     name: str | None = None
     description: str | None = None
     instructions: str | None = None
-    tools: list[AssistantTool] | None = None
+    tools: list[AssistantToolParam] | None = None
     tool_resources: ToolResources | None = None
     metadata: dict[str, str] | None = None
     temperature: float | None = None
     top_p: float | None = None
-    response_format: AssistantResponseFormatOption | None = None
+    response_format: AssistantResponseFormatOptionParam | None = None
 
 
 class AssistantListParams(CursorQuery):

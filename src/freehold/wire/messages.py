@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Tag
 
-from freehold.wire.assistants import CodeInterpreterTool, CursorQuery
+from freehold.wire.assistants import CodeInterpreterToolParam, CursorQuery
 from freehold.wire.shared import Answer, Params, by_field, by_kind
 
 Status = Literal["in_progress", "incomplete", "completed"]
@@ -56,7 +56,7 @@ class AttachmentToolFileSearch(Params):
 
 
 AttachmentTool = Annotated[
-    Annotated[CodeInterpreterTool, Tag("<code_interpreter>")]
+    Annotated[CodeInterpreterToolParam, Tag("<code_interpreter>")]
     | Annotated[AttachmentToolFileSearch, Tag("<file_search>")],
     by_field("type", "code_interpreter", "file_search"),
 ]
