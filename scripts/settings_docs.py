@@ -8,10 +8,17 @@ import generated
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from freehold.core.settings import JobSettings, ModelBinding, Settings, VisionSettings
+from freehold.core.settings import (
+    InterpreterSettings,
+    JobSettings,
+    ModelBinding,
+    Settings,
+    VisionSettings,
+)
 from freehold.data import llama_options
 
 _INTRODUCTION = "Options of llama.cpp, by its own names, for models of the backend `llama`."
+_TABLES = ("models", "vision", "jobs", "interpreter")
 _OPTION_TYPES = {
     "integer": "whole number",
     "number": "number",
@@ -34,9 +41,10 @@ def text() -> str:
     bindings = f'## `[models."ID"]`\n\n{_table(ModelBinding, variables=False)}'
     vision = f"## `[vision]`\n\n{_table(VisionSettings, variables=False)}"
     jobs = f"## `[jobs]`\n\n{_table(JobSettings, variables=False)}"
+    interpreter = f"## `[interpreter]`\n\n{_table(InterpreterSettings, variables=False)}"
     options = f'## `[models."ID".options]`\n\n{_INTRODUCTION}\n\n{_options_table()}'
     settings = f"## Settings\n\n{_table(Settings, variables=True)}"
-    return f"{settings}\n\n{vision}\n\n{jobs}\n\n{bindings}\n\n{options}"
+    return f"{settings}\n\n{vision}\n\n{jobs}\n\n{interpreter}\n\n{bindings}\n\n{options}"
 
 
 def _options_table() -> str:
@@ -59,7 +67,7 @@ def _table(model: type[BaseModel], *, variables: bool) -> str:
 
 
 def _row(name: str, field: FieldInfo, *, variables: bool) -> list[str]:
-    variable = "file only" if name in ("models", "vision", "jobs") else f"`FREEHOLD_{name.upper()}`"
+    variable = "file only" if name in _TABLES else f"`FREEHOLD_{name.upper()}`"
     return [
         f"`{name}`",
         *([variable] if variables else []),

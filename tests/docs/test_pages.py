@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from freehold.core.settings import JobSettings, ModelBinding, Settings, VisionSettings
+from freehold.core.settings import (
+    InterpreterSettings,
+    JobSettings,
+    ModelBinding,
+    Settings,
+    VisionSettings,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -29,7 +35,7 @@ def test_a_page_made_from_code_is_current(script):
 def test_every_setting_is_documented():
     page = (ROOT / "docs/settings.md").read_text()
     rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    tables = (Settings, ModelBinding, VisionSettings, JobSettings)
+    tables = (Settings, ModelBinding, VisionSettings, JobSettings, InterpreterSettings)
     assert rows == {name for table in tables for name in table.model_fields}
 
 

@@ -104,6 +104,29 @@ class JobSettings(BaseModel):
     )
 
 
+class InterpreterSettings(BaseModel):
+    """``[interpreter]`` in freehold.toml: Python that models write, in a jail without network."""
+
+    model_config = _STRICT
+
+    jail: Literal["auto", "bubblewrap", "landlock"] = Field(
+        "auto", description="What shuts code in; auto: bubblewrap where it works, else Landlock"
+    )
+    sessions: int = Field(8, ge=1, description="Sessions that live at once")
+    idle_s: float = Field(3600, gt=0, description="Seconds after which an unused session ends")
+    wall_s: float = Field(120, gt=0, description="Seconds that one call may take")
+    cpu_s: float = Field(
+        120, gt=0, description="Processor seconds that one call may use, all its processes together"
+    )
+    memory_mb: int = Field(
+        1024, ge=128, description="Memory of a session, all its processes together"
+    )
+    processes: int = Field(64, ge=4, description="Processes and threads of a session")
+    disk_mb: int = Field(256, ge=1, description="What a session's files may take; it is memory")
+    files: int = Field(10_000, ge=10, description="Files and folders of a session")
+    output_kb: int = Field(256, ge=1, description="Text that a call may print; more is left out")
+
+
 class Settings(BaseModel):
     """Everything an operator can set."""
 
@@ -160,6 +183,9 @@ class Settings(BaseModel):
     )
     vision: VisionSettings = Field(VisionSettings(), description="Pictures in messages")
     jobs: JobSettings = Field(JobSettings(), description="Work that survives restarts")
+    interpreter: InterpreterSettings = Field(
+        InterpreterSettings(), description="Python that models write"
+    )
 
     @property
     def database_address(self) -> str:
@@ -185,6 +211,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "models": ModelBinding,
     "vision": VisionSettings,
     "jobs": JobSettings,
+    "interpreter": InterpreterSettings,
 }
 # Variables with our prefix that are not settings.
 _OTHER_VARIABLES = ("FREEHOLD_CONFIG", "FREEHOLD_API_KEY", "FREEHOLD_BASE_URL")
