@@ -359,3 +359,18 @@ async def test_model_that_can_not_be_loaded_is_the_reason_of_the_jobs_next_try(s
 
     assert error.startswith("The script of scripted is wrong")
     assert (await retrieve(api, batch["id"]))["status"] == "in_progress"
+
+
+async def test_long_batch_makes_room_for_another(start, monkeypatch):
+    monkeypatch.setattr("freehold.resources.batches.execution._SLICE_S", 0.1)
+    slow = scripted({"when": "r", "text": "a b c d e f", "delay": 0.05}, slots=1)
+    api = await start(models=slow, jobs={"at_once": 2})
+    long = await create(api, *(request(f"r{n}") for n in range(30)))
+    await until(api, long["id"], "in_progress")
+
+    short = await ended(api, request("r"))
+
+    assert short["status"] == "completed"
+    assert (await retrieve(api, long["id"]))["status"] == "in_progress"
+    await api.client.post(f"/v1/batches/{long['id']}/cancel")
+    await until(api, long["id"], "cancelled")
