@@ -51,6 +51,18 @@ def constraint(request: Generation, bounds: Bounds = _NO_BOUNDS) -> str | None:
     return None
 
 
+def ending(grammar: str, token: int | None) -> str:
+    """Return the grammar for an engine whose model may end its answer with this token.
+
+    llama.cpp lets a grammar end with one token alone, and where a vocabulary has several that may
+    end a turn it picks one that the model perhaps never writes: then nothing ever ends by itself.
+    """
+    if token is None:
+        return grammar
+    head, start, rules = grammar.split("\n", 2)
+    return f"{head}\nstart: ({start.removeprefix('start: ')}) <[{token}]>?\n{rules}"
+
+
 class GrammarWatch:
     """Compares an answer with its grammar as it comes: an engine may drop what it can't compile."""
 

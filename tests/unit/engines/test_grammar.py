@@ -1,10 +1,11 @@
 import json
 
+import llguidance
 import pytest
 
 from freehold.core.errors import BadRequestError
 from freehold.engines.base import Chat, Generation, Message, Tool, ToolCall
-from freehold.engines.grammar import GrammarWatch, check_schema, constraint
+from freehold.engines.grammar import GrammarWatch, check_schema, constraint, ending
 
 WEATHER = Tool(
     "get_weather",
@@ -159,3 +160,14 @@ def test_options_in_a_callers_schema_do_not_loosen_the_grammar():
 def test_names_with_quotes_stay_inside_their_string():
     tool = Tool('a"b', parameters={"type": "object", "properties": {}})
     assert allows(chat(tool), call(json.dumps('a"b')[1:-1], "{}"))
+
+
+def test_calls_may_end_with_the_token_that_the_model_ends_turns_with():
+    grammar, end = constraint(chat(CLOCK)), 3
+    assert grammar is not None
+    for told, taken in ((ending(grammar, end), 1), (ending(grammar, None), 0)):
+        matcher = llguidance.LLMatcher(llguidance.LLTokenizer("byte"), told)
+        text = call("clock", "{}").encode()
+        assert matcher.try_consume_tokens(list(text)) == len(text)
+        assert matcher.is_accepting()
+        assert matcher.try_consume_tokens([end]) == taken

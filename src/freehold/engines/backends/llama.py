@@ -39,7 +39,7 @@ from freehold.engines.base import (
     no_insertion,
 )
 from freehold.engines.bounds import Bounds
-from freehold.engines.grammar import constraint
+from freehold.engines.grammar import constraint, ending
 from freehold.engines.template import Plain, PromptTemplate, TemplateFaultError
 from freehold.engines.toolcalls import ToolCallParser, merge
 from freehold.engines.viewer import Viewer
@@ -80,6 +80,7 @@ class LlamaEngine:
         self._child = child
         self._template = template
         self._start_token = model.start_token
+        self._end_token = model.end_token
         self._insertion = model.insertion
         self._vocabulary = model.vocabulary
         self._bounds = Bounds.of(child.options)
@@ -138,7 +139,8 @@ class LlamaEngine:
         long = need > self.window // self.slots
         if not long:
             running.slots.knows_prompt(lease, need, request.sampling.max_tokens or self.window)
-        fields = request_fields(prompt, request.sampling, grammar, self.window, stop, progress=long)
+        told = None if grammar is None else ending(grammar, self._end_token)
+        fields = request_fields(prompt, request.sampling, told, self.window, stop, progress=long)
         body = (LATE if request.whole else b"") + write_request(fields)
         answer = Answer(
             running.slots,

@@ -29,6 +29,7 @@ class ModelFile:
     bos_token: str
     eos_token: str
     start_token: int | None
+    end_token: int | None
     vocabulary: int
     insertion: tuple[int, int, int] | None
 
@@ -65,6 +66,7 @@ def _describe(facts: dict[str, Any]) -> ModelFile:
         bos_token=text(bos),
         eos_token=text(eos),
         start_token=bos if bos is not None else eos,
+        end_token=eos,
         vocabulary=len(tokens),
         insertion=_insertion(facts, tokens),
     )
