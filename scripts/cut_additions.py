@@ -22,6 +22,9 @@ OPERATIONS = [
     "updateChatCompletion",
     "deleteChatCompletion",
     "getChatCompletionMessages",
+    "updateVectorStoreFileAttributes",
+    "retrieveVectorStoreFileContent",
+    "searchVectorStore",
 ]
 OVERLAYS = {
     "CreateChatCompletionRequest": [
@@ -36,6 +39,9 @@ OVERLAYS = {
     ],
     "ChatCompletionStreamOptions": ["include_obfuscation"],
     "CreateChatCompletionResponse": ["metadata"],
+    "CreateVectorStoreFileRequest": ["attributes"],
+    "CreateVectorStoreFileBatchRequest": ["attributes", "files"],
+    "VectorStoreFileObject": ["attributes"],
     # The client of December 2024 already reads the details in a stream; its document lacks them.
     "CreateChatCompletionStreamResponse": [
         "usage.completion_tokens_details.accepted_prediction_tokens",
@@ -75,12 +81,19 @@ def cut_operations(newer: Node) -> Iterator[tuple[str, Node]]:
     """Yield the paths of the listed operations, each with these operations only."""
     for path, item in newer["paths"].items():
         chosen = {
-            method: plain(operation)
+            method: without_shared_answers(plain(operation))
             for method, operation in item.items()
             if isinstance(operation, dict) and operation.get("operationId") in OPERATIONS
         }
         if chosen:
             yield path, chosen
+
+
+def without_shared_answers(operation: Node) -> Node:
+    """Return an operation without answers kept elsewhere: errors, which all have one shape."""
+    answers = operation["responses"].items()
+    own = {status: answer for status, answer in answers if "$ref" not in answer}
+    return operation | {"responses": own}
 
 
 def cut_overlay(newer: Node, name: str, fields: list[str]) -> Node:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from freehold.api import answers, auth, logs, query, sse
+from freehold.api import answers, auth, beta, logs, query, sse
 from freehold.api.client import ClientGone, Watch, read_json, read_nothing
 from freehold.api.context import Context, Services
 from freehold.api.metrics import CONTENT_TYPE, Metrics
@@ -116,6 +116,7 @@ class _Exchange:
         route, parameters = self._route()
         self.operation_id = route.operation_id
         await self._authenticate()
+        beta.check(self.path, self.headers)
         if route.bound is None:
             raise NotBuiltError(f"{route.operation_id} ({route.method} {route.path}) is not built.")
         await self._handle(route.bound, parameters)
