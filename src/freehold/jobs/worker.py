@@ -70,6 +70,7 @@ class Worker:
         self._sole = sole
         self._runs: dict[str, Run] = {}
         self._crowded = asyncio.Event()
+        self._stopping = False
         self._beaten_at = time.monotonic()
         self._counted_at = -math.inf
         self._queued: dict[str, int] = {}
@@ -88,10 +89,10 @@ class Worker:
     async def stop(self) -> None:
         """Interrupt what runs and put it back, to be resumed by whoever starts next."""
         self._jobs.worker = None
-        if self._loop is not None:
-            self._loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop
+        self._stopping = True
+        self._jobs.due.set()
+        if self._loop is not None:  # not cancelled: what it claims must be known to be put back
+            await self._loop
         runs = list(self._runs.values())
         for run in runs:
             run.interrupt("stopping")
@@ -119,7 +120,7 @@ class Worker:
 
     async def _work(self) -> None:
         started = False
-        while True:
+        while not self._stopping:
             self._jobs.due.clear()
             try:
                 if not started:
@@ -128,9 +129,14 @@ class Worker:
                 await self._turn()
             except Exception as error:  # noqa: BLE001 - the boundary: reported, tried again
                 log.warning("jobs are not looked after: %s", type(error).__qualname__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._jobs.poll_s):
-                    await self._jobs.due.wait()
+            if not self._stopping:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until something is due in this process, or it is time to look for others'."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._jobs.poll_s):
+                await self._jobs.due.wait()
 
     def _settle_in(self, connection: Connection) -> None:
         """Take back what a dead process held, and see that each periodic job is there."""
@@ -152,13 +158,15 @@ class Worker:
         self._heed(watched, look.held)
         self._keep(look.counts)
         room, background_room = self._room()
-        if look.due and (room == 0 or background_room <= 0):
+        claimed: list[Row[Any]] = []
+        if look.due and room:
+            claimed = await self._database.write(lambda c: self._claim(c, room, background_room))
+            for row in claimed:
+                self._begin(row)
+        if look.due and not claimed and (room == 0 or background_room <= 0):
             self._crowded.set()
         else:
             self._crowded.clear()
-        if look.due and room:
-            for row in await self._database.write(lambda c: self._claim(c, room, background_room)):
-                self._begin(row)
 
     async def _keep_leases(self) -> None:
         if time.monotonic() - self._beaten_at < self._lease_s / 3:
