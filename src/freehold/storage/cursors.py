@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+from sqlalchemy import ColumnElement, Connection, Select
+
+from freehold.storage.records import Record, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Cursor:
 class Slice:
     """The rows of a page; ``more`` says whether others follow in the direction of its cursor."""
 
-    rows: list[RowMapping]
+    rows: list[Record]
     more: bool
 
 
@@ -39,5 +41,5 @@ def fetch(
     backwards = cursor.before is not None and cursor.after is None
     by = seq.asc() if ascending != backwards else seq.desc()
     found = connection.execute(statement.order_by(by).limit(cursor.limit + 1)).mappings().all()
-    rows = list(found[: cursor.limit])
+    rows = [record(row) for row in found[: cursor.limit]]
     return Slice(rows[::-1] if backwards else rows, more=len(found) > cursor.limit)

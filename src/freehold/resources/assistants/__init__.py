@@ -1,0 +1,1 @@
+"""Assistants: a model with its instructions, tools and what these work with."""

@@ -1,0 +1,139 @@
+"""Assistants: created, listed, looked at, changed and deleted by the project that owns them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from freehold.api.context import Context
+from freehold.core import clock
+from freehold.core.errors import NotFoundError
+from freehold.core.ids import new_id
+from freehold.core.page import page
+from freehold.resources.assistants import rules, store, tool_resources
+from freehold.resources.files import library
+from freehold.storage.cursors import Cursor, Slice
+from freehold.storage.records import Record
+from freehold.wire.assistants import (
+    Assistant,
+    AssistantCreateParams,
+    AssistantDeleted,
+    AssistantListParams,
+    AssistantUpdateParams,
+)
+
+_SAMPLING = 1.0  # temperature and top_p, as the API shows them where none was given
+
+
+async def create(context: Context, body: AssistantCreateParams) -> Assistant:
+    """Make an assistant of what was given and the defaults."""
+    library.refuse_without_retention(context)
+    await _check(context, body)
+    row = {
+        "id": new_id("assistant"),
+        "project_id": context.project_id,
+        "created_at": clock.now(),
+        "tool_resources": tool_resources.kept(body.tool_resources),
+        **settings_of(body),
+    }
+    await context.services.database.write(lambda connection: store.insert(connection, row))
+    return shown(row)
+
+
+async def list_(context: Context, query: AssistantListParams) -> dict[str, Any]:
+    """Return a page of the project's assistants, newest first unless asked otherwise."""
+    project = context.project_id
+
+    def read(connection: Connection) -> Slice:
+        def seq(assistant_id: str | None, param: str) -> int | None:
+            if assistant_id is None:
+                return None
+            found_at = store.find(connection, project, assistant_id)
+            return found(found_at, assistant_id, param)["seq"]
+
+        after, before = seq(query.after, "after"), seq(query.before, "before")
+        return store.page(connection, project, Cursor(query.limit, query.order, after, before))
+
+    got = await context.services.database.read(read)
+    listed = [shown(row).model_dump() for row in got.rows]
+    return page(listed, query.limit) | {"has_more": got.more}
+
+
+async def retrieve(context: Context, assistant_id: str) -> Assistant:
+    """Return the assistant. Raises ``NotFoundError``."""
+    project = context.project_id
+    row = await context.services.database.read(lambda c: store.find(c, project, assistant_id))
+    return shown(found(row, assistant_id))
+
+
+async def update(context: Context, assistant_id: str, body: AssistantUpdateParams) -> Assistant:
+    """Change what is given and leave the rest. Runs that have begun keep what they began with."""
+    await _check(context, body)
+    project, given = context.project_id, body.model_fields_set
+    values = {field: value for field, value in settings_of(body).items() if field in given}
+    if values.get("model", "") is None:
+        del values["model"]
+
+    def unit(connection: Connection) -> Record:
+        row = found(store.lock(connection, project, assistant_id), assistant_id)
+        resources = row["tool_resources"]
+        if "tool_resources" in given:
+            resources = tool_resources.changed(resources, body.tool_resources)
+        changes = {**values, "tool_resources": resources}
+        store.change(connection, assistant_id, changes)
+        return {**row, **changes}
+
+    return shown(await context.services.database.write(unit))
+
+
+async def delete(context: Context, assistant_id: str) -> AssistantDeleted:
+    """Delete the assistant; its files, vector stores and threads stay."""
+    project = context.project_id
+    if not await context.services.database.write(lambda c: store.remove(c, project, assistant_id)):
+        raise missing(assistant_id)
+    return AssistantDeleted(id=assistant_id, object="assistant.deleted", deleted=True)
+
+
+def settings_of(body: AssistantCreateParams | AssistantUpdateParams) -> dict[str, Any]:
+    """Return all but the tools' resources as it is kept, defaults in place of what is null."""
+    wanted = body.response_format
+    return {
+        "model": body.model,
+        "name": body.name,
+        "description": body.description,
+        "instructions": body.instructions,
+        "tools": [tool.model_dump(exclude_unset=True) for tool in body.tools or ()],
+        "response_format": (
+            wanted or "auto"
+            if isinstance(wanted, str | None)
+            else wanted.model_dump(exclude_unset=True, by_alias=True)
+        ),
+        "temperature": _SAMPLING if body.temperature is None else body.temperature,
+        "top_p": _SAMPLING if body.top_p is None else body.top_p,
+        "metadata": body.metadata or {},
+    }
+
+
+def shown(row: Mapping[str, Any]) -> Assistant:
+    """Return the assistant of a row as the API shows it."""
+    fields = {name: row[name] for name in Assistant.model_fields if name != "object"}
+    return Assistant.model_validate({**fields, "object": "assistant"})
+
+
+def found(row: Record | None, assistant_id: str, param: str | None = None) -> Record:
+    """Return the row, or raise ``NotFoundError`` where there is none."""
+    if row is None:
+        raise missing(assistant_id, param)
+    return row
+
+
+def missing(assistant_id: str, param: str | None = None) -> NotFoundError:
+    return NotFoundError(f"No assistant found with id '{assistant_id}'.", param=param)
+
+
+async def _check(context: Context, body: AssistantCreateParams | AssistantUpdateParams) -> None:
+    if body.model is not None:
+        rules.check_model(context.services.registry, body.model)
+    rules.check_tools(body.tools or ())
+    rules.check_format(body.response_format)
+    await tool_resources.check(context, body.tool_resources)

@@ -1,0 +1,1 @@
+"""Threads: conversations that are kept, and the runs of assistants on them."""
