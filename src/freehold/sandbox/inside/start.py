@@ -1,0 +1,98 @@
+"""The first thing that runs in the jail: gives up every right, then becomes the kernel.
+
+The server passes one argument, what is told here as JSON. Nothing of the user's has run yet.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import kernel, landlock, supervisor
+
+_SET_NO_NEW_PRIVS = 38
+_SET_SECCOMP, _FILTER = 22, 2
+_MB = 1 << 20
+
+
+def main(argument: str) -> None:
+    """Close the door behind us and serve calls until the server hangs up."""
+    told = json.loads(argument)
+    if told["walls"]:
+        supervisor.watch_over(told["uid"])
+    _limit(told["limits"])
+    _worst_first()
+    if told["uid"] is not None:
+        become(told["uid"])
+    channel = socket.socket(fileno=told["channel"])
+    folders = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in told["folders"]]
+    os.chdir(told["data"])
+    if told["walls"]:
+        _wall_in(told["walls"])
+    _report(channel, folders)
+    kernel.Kernel(channel, told["data"]).serve()
+
+
+def become(uid: int) -> None:
+    """Be another user for good; the kernel takes all capabilities away on the way."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def _limit(limits: dict[str, Any]) -> None:
+    memory = limits["memory_mb"] * _MB
+    for what, most in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_AS, 2 * memory + 1024 * _MB),
+        (resource.RLIMIT_FSIZE, limits["disk_mb"] * _MB),
+        (resource.RLIMIT_NPROC, limits["processes"]),
+        (resource.RLIMIT_NOFILE, limits["files"]),
+        # A limit of 1 keeps the kernel from starting a handler of core dumps; 0 would not.
+        (resource.RLIMIT_CORE, 1),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)  # noqa: PLW2901 - the same
+        resource.setrlimit(what, (most, most))
+    os.nice(limits["nice"])
+
+
+def _worst_first() -> None:
+    """Be what the system ends first where memory runs out."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    except OSError:
+        return  # there is no /proc here
+
+
+def _wall_in(walls: dict[str, Any]) -> None:
+    """Do what bubblewrap does elsewhere, in a process that may not make namespaces."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs is refused")
+    program = os.pread(walls["filter"], 1 << 16, 0)
+    os.close(walls["filter"])
+    landlock.restrict(walls["read"], walls["write"], walls["devices"])
+    code = ctypes.create_string_buffer(program, len(program))
+    head = _Program(len(program) // 8, ctypes.addressof(code))
+    if libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(head), 0, 0):
+        raise OSError(ctypes.get_errno(), "the seccomp filter is refused")
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def _report(channel: socket.socket, folders: list[int]) -> None:
+    """Tell the server that all is ready, with handles on our folders and on ourselves."""
+    handles = [*folders, os.pidfd_open(os.getpid())]
+    socket.send_fds(channel, [b"R"], handles)
+    for handle in handles:
+        os.close(handle)
+    del sys.argv[1:]

@@ -1,0 +1,61 @@
+"""Stays above the kernel where there is no process namespace: nothing outlives a session."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+
+_SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 1, 4, 36
+
+
+def watch_over(uid: int | None) -> None:
+    """Return in a child; the parent ends with it, and ends all that it has left.
+
+    It also ends everything when the server dies. With a ``uid`` the session is another user's.
+    """
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    child = os.fork()
+    if child == 0:
+        return
+    libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _close_all()
+    while True:
+        ended, status = os.waitpid(-1, 0)
+        if ended == child:
+            _end_all()
+            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _close_all() -> None:
+    """Hold nothing of the kernel's: the server sees by its end of the channel that it is gone."""
+    os.closerange(3, 1024)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    _end_all()
+    os._exit(1)
+
+
+def _end_all() -> None:
+    """End all descendants; orphans come to us, so that none is missed for long."""
+    while children := _children():
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        for _ in children:
+            os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    me = os.getpid()
+    return [int(pid) for pid in Path(f"/proc/{me}/task/{me}/children").read_text().split()]
