@@ -62,9 +62,7 @@ class Channel(asyncio.Protocol):
 
     def call(self, code: str) -> None:
         """Send code to be run, and listen to what it prints."""
-        data = code.encode(errors="replace")
-        if self._transport is not None:
-            self._transport.write(_HEAD.pack(len(data), _CODE) + data)
+        self._send(code.encode(errors="replace"))
         self._loop.add_reader(self._text, self._read_text)
 
     def rest(self) -> None:
@@ -103,6 +101,7 @@ class Channel(asyncio.Protocol):
         self._read_rest()
         if kind == _PICTURE:
             self._listener.shown(body)
+            self._send(b"")
             return
         try:
             error = msgspec.json.decode(body, type=_End).error
@@ -110,6 +109,10 @@ class Channel(asyncio.Protocol):
             self._fail()
         else:
             self._listener.ended(error)
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(_HEAD.pack(len(data), _CODE) + data)
 
     def _fail(self) -> None:
         self._buffer.clear()

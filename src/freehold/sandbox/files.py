@@ -80,7 +80,7 @@ def open_(folder: int, name: str, most: int) -> BinaryIO:
 def _regular(descriptor: int, name: str, most: int) -> BinaryIO:
     known = os.fstat(descriptor)
     if stat.S_ISREG(known.st_mode) and known.st_size <= most:
-        return open(descriptor, "rb")  # noqa: PTH123, SIM115 - a descriptor; the caller closes it
+        return open(descriptor, "rb")
     os.close(descriptor)
     reason = "too large" if stat.S_ISREG(known.st_mode) else "not a regular file"
     raise SandboxFileError(f"{name!r} can't be read: it is {reason}.")
@@ -101,7 +101,7 @@ def create(folder: int, name: str, uid: int | None) -> BinaryIO:
         raise SandboxFileError(f"{name!r} can't be written: {error.strerror}.") from None
     if uid is not None:
         os.fchown(descriptor, uid, uid)
-    return open(descriptor, "wb")  # noqa: PTH123, SIM115 - a descriptor; the caller closes it
+    return open(descriptor, "wb")  # noqa: PTH123 - a descriptor; the caller closes it
 
 
 def mark(folder: int, name: str) -> tuple[int, ...]:

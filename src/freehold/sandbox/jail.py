@@ -130,7 +130,7 @@ def _spaces(place: Place) -> list[str]:
 
 
 def _files(settings: InterpreterSettings) -> list[str]:
-    arguments: list[str] = []
+    arguments = _parents([*system_paths(), "/mnt/data", "/opt/inside", "/etc/fonts"])
     for path in system_paths():
         arguments += ["--ro-bind", path, path]
     for link in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
@@ -145,6 +145,12 @@ def _files(settings: InterpreterSettings) -> list[str]:
     arguments += [*_room("/tmp", SCRATCH_MB), *_room("/mnt/data", settings.disk_mb)]  # noqa: S108
     arguments += ["--ro-bind", str(_INSIDE), "/opt/inside", "--remount-ro", "/"]
     return arguments
+
+
+def _parents(paths: Sequence[str]) -> list[str]:
+    """Make the folders above, which all may pass; bubblewrap's own would be root's alone."""
+    above = {str(parent) for path in paths for parent in Path(path).parents} - {"/"}
+    return [word for path in sorted(above) for word in ("--perms", "0755", "--dir", path)]
 
 
 def _same(path: Path) -> list[str]:

@@ -76,7 +76,7 @@ class Jailed:
             theirs.close()
             os.close(written)
             os.close(filter_)
-        os.set_blocking(text, False)  # noqa: FBT003 - the standard library's signature
+        os.set_blocking(text, False)
         ours.setblocking(False)  # noqa: FBT003 - as above
         jailed = cls(process, jail, place, uids)
         jailed.channel, jailed.text = ours, text
@@ -111,7 +111,9 @@ class Jailed:
 
     def tidy(self) -> None:
         """End what a call has left running; the kernel stays."""
-        kept = {self.process.pid, self._kernel_pid(), *usage.children(self.process.pid)}
+        kept = {self.process.pid, self._kernel_pid()}
+        if not self.kin:
+            kept.update(usage.children(self.process.pid))
         for pid in self.family():
             if pid not in kept:
                 with suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
 """Runs calls in one namespace that lasts, as a notebook does.
 
 Frames on the channel, both ways: four bytes of length, one byte of kind, the rest. Code comes as
-``C``; a picture goes as ``P``, the end of a call as ``E`` with the error in JSON. Text goes out of
-descriptors 1 and 2, where also other programs write.
+``C``; a picture goes as ``P``, which is answered by an empty frame, the end of a call as ``E`` with
+the error in JSON. Text goes out of descriptors 1 and 2, where also other programs write.
 """
 
 import ast
@@ -32,7 +32,7 @@ class Kernel:
     """One session. ``data`` is where the folder of files really lies."""
 
     def __init__(self, channel: socket.socket, data: str) -> None:
-        channel.set_inheritable(False)  # noqa: FBT003 - the standard library's signature
+        channel.set_inheritable(False)
         self._channel = channel
         self._reading = channel.makefile("rb")
         self._moved = None if data == _CALLED else Moved(_CALLED, data)
@@ -67,6 +67,7 @@ class Kernel:
     def _picture(self, png: bytes) -> None:
         self._flush()
         self._send(b"P", png)
+        self._next()  # once it has been taken, what is printed comes after it
 
     def _interrupted(self, _signal: int, _frame: FrameType | None) -> None:
         if self._running:

@@ -10,7 +10,7 @@ class Moved(ast.NodeTransformer):
         self._called = called
         self._real = real
 
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:  # noqa: N802 - named by ast
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         """Return the constant with the folder's real name."""
         if isinstance(node.value, str):
             node.value = node.value.replace(self._called, self._real)

@@ -21,19 +21,22 @@ _MB = 1 << 20
 
 def main(argument: str) -> None:
     """Close the door behind us and serve calls until the server hangs up."""
+    sys.path.pop()  # where these modules were found
     told = json.loads(argument)
     if told["walls"]:
         supervisor.watch_over(told["uid"])
+        told["limits"]["processes"] += supervisor.others(told["uid"])
     _limit(told["limits"])
     _worst_first()
     if told["uid"] is not None:
         become(told["uid"])
     channel = socket.socket(fileno=told["channel"])
-    folders = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in told["folders"]]
     os.chdir(told["data"])
+    handles = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in told["folders"]]
+    handles.append(os.pidfd_open(os.getpid()))
     if told["walls"]:
         _wall_in(told["walls"])
-    _report(channel, folders)
+    _report(channel, handles)
     kernel.Kernel(channel, told["data"]).serve()
 
 
@@ -89,9 +92,8 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _report(channel: socket.socket, folders: list[int]) -> None:
+def _report(channel: socket.socket, handles: list[int]) -> None:
     """Tell the server that all is ready, with handles on our folders and on ourselves."""
-    handles = [*folders, os.pidfd_open(os.getpid())]
     socket.send_fds(channel, [b"R"], handles)
     for handle in handles:
         os.close(handle)
