@@ -27,7 +27,6 @@ _SAMPLING = 1.0  # temperature and top_p, as the API shows them where none was g
 
 async def create(context: Context, body: AssistantCreateParams) -> Assistant:
     """Make an assistant of what was given and the defaults."""
-    library.refuse_without_retention(context)
     await _check(context, body)
     row = {
         "id": new_id("assistant"),
@@ -132,6 +131,7 @@ def missing(assistant_id: str, param: str | None = None) -> NotFoundError:
 
 
 async def _check(context: Context, body: AssistantCreateParams | AssistantUpdateParams) -> None:
+    library.refuse_without_retention(context)
     if body.model is not None:
         rules.check_model(context.services.registry, body.model)
     rules.check_tools(body.tools or ())

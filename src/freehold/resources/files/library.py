@@ -34,8 +34,8 @@ def refuse_without_retention(context: Context) -> None:
     """Refuse to a project with zero data retention what can't be had without keeping it."""
     if context.principal.zero_data_retention:
         raise PermissionDeniedError(
-            "This project has zero data retention: files, uploads and batches, which are kept, "
-            "are not available to it.",
+            "This project has zero data retention: what is kept (files, uploads, batches, "
+            "assistants, threads, vector stores) is not available to it.",
             code="zero_data_retention",
         )
 

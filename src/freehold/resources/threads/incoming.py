@@ -14,6 +14,7 @@ from freehold.core.ids import new_id
 from freehold.data import limits
 from freehold.resources.assistants import tool_resources
 from freehold.resources.assistants.tool_resources import Kept
+from freehold.resources.files import library
 from freehold.resources.threads import store
 from freehold.wire.messages import (
     ImageFileContentBlock,
@@ -38,6 +39,7 @@ async def prepare(
     context: Context, bodies: Sequence[MessageCreateParams], within: str = ""
 ) -> Prepared:
     """Check messages and the files that they name; ``within`` is the path to their list."""
+    library.refuse_without_retention(context)
     for place, body in enumerate(bodies):
         await _check(context, body, f"{within}[{place}]." if within else "")
     return Prepared(

@@ -13,6 +13,7 @@ from freehold.api.context import Context
 from freehold.core import clock
 from freehold.core.errors import NotFoundError
 from freehold.core.page import page
+from freehold.resources.files import library
 from freehold.resources.threads import incoming, store, threads
 from freehold.storage.cursors import Cursor, Slice
 from freehold.storage.records import Record
@@ -78,6 +79,7 @@ async def update(
     context: Context, thread_id: str, message_id: str, body: MessageUpdateParams
 ) -> Message:
     """Replace the metadata where it is given. Raises ``NotFoundError``."""
+    library.refuse_without_retention(context)
     project = context.project_id
 
     def unit(connection: Connection) -> Record:

@@ -32,7 +32,6 @@ class NewThread:
 
 async def create(context: Context, body: ThreadCreateParams) -> Thread:
     """Make a thread, with its first messages."""
-    library.refuse_without_retention(context)
     new = await prepare(context, body)
     project = context.project_id
 
@@ -45,6 +44,7 @@ async def create(context: Context, body: ThreadCreateParams) -> Thread:
 
 async def prepare(context: Context, body: ThreadCreateParams, within: str = "") -> NewThread:
     """Check a thread; ``within`` is the path to it in a larger request, such as ``thread.``."""
+    library.refuse_without_retention(context)
     await tool_resources.check(context, body.tool_resources)
     messages = await incoming.prepare(context, body.messages or (), f"{within}messages")
     row = {
@@ -66,6 +66,7 @@ async def retrieve(context: Context, thread_id: str) -> Thread:
 
 async def update(context: Context, thread_id: str, body: ThreadUpdateParams) -> Thread:
     """Change what is given and leave the rest. Raises ``NotFoundError``."""
+    library.refuse_without_retention(context)
     await tool_resources.check(context, body.tool_resources)
     project, given = context.project_id, body.model_fields_set
 
