@@ -14,6 +14,7 @@ from freehold.api.context import Services
 from freehold.api.operation import Bound
 from freehold.api.replay import Replayed
 from freehold.core import clock
+from freehold.core.errors import RateLimitError
 from freehold.engines.background import Guest, guest
 from freehold.jobs.job import JobContext
 from freehold.resources.batches import lines, store
@@ -26,7 +27,7 @@ log = logging.getLogger("freehold.batches")
 Outcome = Literal["completed", "cancelled", "expired", "crowded"]
 
 _WITHOUT_ENGINE = 4  # lines at once where the model has no engine of its own
-_TRIES = 20  # of a line that is told to come back later
+_TRIES = 20  # of a line for which there is no room
 _LONGEST_PAUSE_S = 60.0
 _MOST_DISTURBED = 3  # after being sent away so often, a line may finish
 _SLICE_S = 60.0  # before a batch makes room for others
@@ -118,15 +119,20 @@ class Execution:
         return engine.slots + max(2, engine.slots // 4)
 
     async def _answer(self, request: Request) -> Replayed:
-        """Return the answer to a line, also where it must come back later or was sent away."""
-        answer = await self._undisturbed(request)
-        for _ in range(_TRIES):
+        """Return the answer to a line, also where it must come back later or was sent away.
+
+        Beyond its rate limits a line comes back until the window ends, otherwise a few times.
+        """
+        refusals = 0
+        while True:
+            answer = await self._undisturbed(request)
             error = answer.error
             if answer.status not in (429, 503) or error is None or error.retryable is False:
-                break
+                return answer
+            refusals += error.code != RateLimitError.default_code
+            if refusals > _TRIES:
+                return answer
             await asyncio.sleep(min(_LONGEST_PAUSE_S, error.retry_after or 1))
-            answer = await self._undisturbed(request)
-        return answer
 
     async def _undisturbed(self, request: Request) -> Replayed:
         """Replay the line; each time it had to leave to a live request, begin again."""
