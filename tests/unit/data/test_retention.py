@@ -14,12 +14,13 @@ def test_zero_retention_keeps_none_of_them():
     assert retention.retention("chat_completion").zero_retention == "never"
 
 
-def test_files_are_kept_until_deleted():
+@pytest.mark.parametrize("kind", ["file", "assistant", "thread"])
+def test_what_the_caller_deletes_is_kept_until_then(kind):
     with pytest.raises(ValueError, match="until they are deleted"):
-        _ = retention.retention("file").seconds
+        _ = retention.retention(kind).seconds
 
 
-@pytest.mark.parametrize("kind", ["file", "upload"])
+@pytest.mark.parametrize("kind", ["file", "upload", "assistant", "thread"])
 def test_zero_retention_excludes_what_cannot_be_had_without(kind):
     assert retention.retention(kind).zero_retention == "refused"
 
