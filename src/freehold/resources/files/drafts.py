@@ -133,9 +133,14 @@ def discard(connection: Connection, names: Sequence[str]) -> None:
     store.discard(connection, names, clock.now())
 
 
+def period_s() -> int:
+    """Return within how many seconds what is no longer kept is deleted."""
+    return limits.figure("sweep", "period_s")
+
+
 def sweep_s() -> int:
     """Return the seconds between two sweeps, after which a silent writer is given up, too.
 
     So what a crash leaves stays for two of them at most, which is the documented period.
     """
-    return limits.figure("sweep", "period_s") // 2
+    return period_s() // 2
