@@ -2,8 +2,8 @@
 
     python scripts/coverage.py [--check]
 
-An operation counts as built where a ``routes.py``, or ``..._routes.py`` beside it, binds a handler to
-it. One that the page calls built must stay so: the list of those not built may only shrink.
+An operation counts as built where a ``routes.py`` (or ``..._routes.py``) binds a handler to it. One
+that the page calls built must stay so: the list of those not built may only shrink.
 """
 
 import ast
