@@ -31,6 +31,9 @@ EVENTS = {
     "createCompletion": "CreateCompletionResponse",
 }
 
+# Those whose events have names; the description calls name and data together an event.
+NAMED_EVENTS = {"createRun", "createThreadAndRun", "submitToolOuputsToRun"}
+
 # Operations whose answer is a file's bytes; the description calls them a JSON string.
 BYTES = {"downloadFile"}
 
@@ -73,6 +76,8 @@ def check_event(operation: Operation, event: Any) -> None:
     where = f"event of {operation.id}"
     if isinstance(event, dict) and "error" in event:
         check_error(where, event)
+    elif operation.id in NAMED_EVENTS:
+        _check(where, {"$ref": "#/components/schemas/AssistantStreamEvent"}, event)
     elif operation.id in EVENTS:
         _check(where, {"$ref": f"#/components/schemas/{EVENTS[operation.id]}"}, event)
     else:
@@ -166,6 +171,16 @@ def parse_events(text: str) -> list[str]:
     return events
 
 
+def parse_named_events(text: str) -> list[tuple[str, str]]:
+    """Return name and data of each event in the text of a stream whose events have names."""
+    events: list[tuple[str, str]] = []
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if line.find(":") > 0)
+        if lines:
+            events.append((lines["event"], lines["data"]))
+    return events
+
+
 class StreamCheck:
     """Checks the events of one stream in turn; ``finish`` says that it ended as it should."""
 
@@ -174,7 +189,7 @@ class StreamCheck:
         self._done = False
         self._failed = False
 
-    def take(self, data: str) -> Any:
+    def take(self, data: str, name: str | None = None) -> Any:
         """Return the parsed event, None for the end mark."""
         if self._done:
             raise MismatchError(f"event after {DONE}: {data[:200]!r}")
@@ -182,9 +197,20 @@ class StreamCheck:
             self._done = True
             return None
         event = json.loads(data)
+        if name is not None:
+            event = {"event": name, "data": event}
         check_event(self.operation, event)
-        self._failed = "error" in event
+        self._failed = "error" in event or name == "error"
         return event
+
+    def take_all(self, text: str) -> list[Any]:
+        """Return the parsed events of a stream that was read whole, without the end mark."""
+        if self.operation.id in NAMED_EVENTS:
+            events = [self.take(data, name) for name, data in parse_named_events(text)]
+        else:
+            events = [self.take(data) for data in parse_events(text)]
+        self.finish()
+        return [event for event in events if event is not None]
 
     def finish(self) -> None:
         if not (self._done or self._failed):
@@ -200,11 +226,14 @@ class CheckedStream:
         self._check = StreamCheck(operation)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
+        name = None
         async for line in self.response.aiter_lines():
             if line.startswith(":"):
                 self.comments += 1
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
             for data in parse_events(line):
-                event = self._check.take(data)
+                event = self._check.take(data, name)
                 if event is not None:
                     yield event
         self._check.finish()
@@ -265,6 +294,12 @@ class CheckedClient:
             yield CheckedStream(response, operation)
 
 
+def named_events_of(response: httpx.Response) -> list[Any]:
+    """Return name and object of each event of a run's stream, as ``event`` and ``data``."""
+    found = parse_named_events(response.text)
+    return [{"event": name, "data": json.loads(data)} for name, data in found if data != DONE]
+
+
 def events_of(response: httpx.Response) -> list[Any]:
     """Return the parsed events of a stream that was read whole, without the end mark."""
     return [json.loads(data) for data in parse_events(response.text) if data != DONE]
@@ -291,10 +326,7 @@ def _check_received(operation: Operation | None, path: str, response: httpx.Resp
         if path.startswith("/v1/"):
             _check_unknown(path, response)
     elif _content_type(response) == SSE and response.status_code == 200:
-        check = StreamCheck(operation)
-        for data in parse_events(response.text):
-            check.take(data)
-        check.finish()
+        StreamCheck(operation).take_all(response.text)
     elif not (operation.id in BYTES and response.status_code < 400):
         body = response.json() if _content_type(response) == JSON else None
         check_response(operation, response.status_code, _content_type(response), body)

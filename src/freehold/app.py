@@ -36,6 +36,7 @@ from freehold.resources.organization.ratelimits import RateLimitFigures
 from freehold.resources.organization.service import FirstKeys
 from freehold.storage.blobs_open import open_blobs
 from freehold.storage.database import Database
+from freehold.storage.events import Events
 from freehold.storage.open import open_database
 
 log = logging.getLogger("freehold")
@@ -73,6 +74,7 @@ class Server:
             viewer=Viewer(),
             jobs=self._jobs,
             blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
+            events=Events(),
         )
         self._crew = Crew(settings, self._jobs, bound(resources, services))
         self.api = API(

@@ -14,6 +14,7 @@ from freehold.engines.viewer import Viewer
 from freehold.jobs.queue import Jobs
 from freehold.storage.blobs import Blobs
 from freehold.storage.database import Database
+from freehold.storage.events import Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Services:
     viewer: Viewer
     jobs: Jobs
     blobs: Blobs
+    events: Events
 
 
 @dataclass(slots=True)

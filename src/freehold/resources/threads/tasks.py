@@ -4,7 +4,9 @@ from freehold.api.context import Services
 from freehold.api.tasks import task
 from freehold.data import limits
 from freehold.jobs.job import JobContext
-from freehold.resources.threads import store
+from freehold.resources.threads import run_tasks, store
+
+__all__ = ["run_tasks", "sweep"]  # importing it binds its handlers
 
 _AT_ONCE = 20  # each may hold many messages and runs
 

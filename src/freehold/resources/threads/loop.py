@@ -1,0 +1,264 @@
+"""How a run advances: a turn of the model, its calls, and again, until it has answered."""
+
+import asyncio
+import base64
+import logging
+import traceback
+from contextlib import aclosing
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from freehold.api.accounting import Account, Counts
+from freehold.api.auth import Principal
+from freehold.api.context import Context, Services
+from freehold.core.errors import (
+    APIError,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+    ServiceUnavailableError,
+)
+from freehold.data import limits
+from freehold.engines.registry import Model
+from freehold.resources.chat import answer
+from freehold.resources.chat.choice import Choice
+from freehold.resources.chat.prepare import Prepared, fit, look
+from freehold.resources.files import library
+from freehold.resources.threads import run_end, run_prompt, tool_offer
+from freehold.resources.threads.loop_turn import Turn
+from freehold.resources.threads.run_journal import Journal
+from freehold.resources.threads.run_prompt import PromptBudgetError, Wish
+
+log = logging.getLogger("freehold.runs")
+
+EXPIRY: Final = "runs.expire"
+_BREAKDOWNS = 3  # of an engine, before the run is given up
+_OVERLOADED = "server_overloaded"
+
+
+class Loop:
+    """One run at work. ``stream``: somebody reads its words as they come."""
+
+    def __init__(self, services: Services, journal: Journal, *, stream: bool) -> None:
+        self._services = services
+        self._journal = journal
+        self._stream = stream
+        self._run = journal.run
+        self._offer = tool_offer.offer(self._run["tools"])
+        self._turn: Turn | None = None
+        self._pictures: dict[str, str] = {}
+        self._rounds = 0
+
+    @property
+    def written(self) -> list[dict[str, Any]] | None:
+        """What there is of an unfinished message; None where no message is being written."""
+        return self._turn.content() if self._turn and self._turn.writing else None
+
+    async def go_on(self) -> None:
+        """Advance until the run has ended or waits for outputs."""
+        if self._journal.calls is not None and not await self._make_calls():
+            return
+        while not await self._round():
+            pass
+
+    async def fail(self, error: Exception) -> None:
+        """End the run with what went wrong."""
+        told = _fault(error)
+        await self._journal.end("failed", content=self.written, error=told)
+
+    async def _round(self) -> bool:
+        """Have the model take a turn and make its calls; return whether the run has stopped."""
+        self._rounds += 1
+        if self._spent():
+            await self._journal.end("incomplete", reason="max_completion_tokens")
+            return True
+        try:
+            choice, counts = await self._patiently()
+        except PromptBudgetError:
+            await self._journal.end("incomplete", reason="max_prompt_tokens")
+            return True
+        turn = self._turn
+        assert turn is not None  # noqa: S101 - it has just been taken
+        used = (counts.prompt, counts.completion - turn.told)
+        if choice.calls and choice.finish_reason in ("length", "content_filter"):
+            await self._journal.end("incomplete", reason="max_completion_tokens")
+            return True
+        if choice.calls:
+            await self._record(choice, used)
+            return not await self._make_calls()
+        await self._finish(turn, choice, used)
+        return True
+
+    async def _finish(self, turn: Turn, choice: Choice, used: tuple[int, int]) -> None:
+        await turn.open_message()
+        content = turn.content()
+        match choice.finish_reason:
+            case "length":
+                await self._journal.finish(content, used, "incomplete", "max_tokens")
+            case "content_filter":
+                await self._journal.finish(content, used, "failed", "content_filter")
+            case _:
+                await self._journal.finish(content, used, "completed")
+
+    async def _patiently(self) -> tuple[Choice, Counts]:
+        """Take a turn; wait for an engine that is overloaded, and for one that restarts."""
+        breakdowns = 0
+        while True:
+            try:
+                return await self._take_turn()
+            except ServiceUnavailableError as error:
+                breakdowns += error.code != _OVERLOADED
+                begun = self._journal.message is not None or self._journal.calls is not None
+                if error.retryable is False or breakdowns >= _BREAKDOWNS or begun:
+                    raise
+                await asyncio.sleep(error.retry_after or 1)
+
+    async def _take_turn(self) -> tuple[Choice, Counts]:
+        model = self._services.registry.find(self._run["model"])
+        engine = await model.text.ensure_loaded()
+        prepared = await self._prepared(model)
+        context = self._context()
+        await context.take(model.snapshot, prepared.estimate())
+        prepared = await look(prepared, engine, self._services)
+        prepared = await fit(prepared, engine)
+        choice = Choice(0, prepared.promise)
+        self._turn = turn = Turn(self._journal, choice, self._offer, self._new_pictures())
+        account = Account(context, prepared.estimate(), lambda: choice.tokens)
+        with account:
+            async with (
+                model.text.admit() as engine,
+                aclosing(engine.generate(prepared.generation)) as groups,
+            ):
+                async for events in groups:
+                    await turn.take(choice.feed(events))
+                    if choice.complete:
+                        break
+            self._check(choice)
+            counts = await answer.count(prepared, [choice], engine)
+            account.settle(counts)
+        return choice, counts
+
+    async def _prepared(self, model: Model) -> Prepared:
+        engine = await model.text.ensure_loaded()
+        await self._load_pictures()
+        talk = run_prompt.conversation(
+            self._run, self._journal.messages, self._journal.steps, self._pictures
+        )
+        called = any(step["type"] == "tool_calls" for step in self._journal.steps)
+        wish = Wish(
+            self._offer,
+            forced=not called,
+            may_call=self._rounds < limits.figure("runs", "rounds"),
+            stream=self._stream,
+        )
+        return await run_prompt.fitted(self._run, model, engine, talk, wish)
+
+    async def _load_pictures(self) -> None:
+        """Read the pictures of the thread that have not been read yet."""
+        for file_id in run_prompt.picture_files(self._journal.messages) - set(self._pictures):
+            try:
+                file = await library.find(self._services, self._run["project_id"], file_id)
+                async with aclosing(library.read(self._services, file)) as chunks:
+                    data = b"".join([chunk async for chunk in chunks])
+            except NotFoundError:
+                continue
+            packed = base64.b64encode(data).decode()
+            self._pictures[file_id] = f"data:image/png;base64,{packed}"
+
+    def _new_pictures(self) -> list[str]:
+        """Return the pictures that were made since the run's last message."""
+        made: list[str] = []
+        for step in self._journal.steps:
+            if step["type"] == "message_creation":
+                made = []
+            for call in step["details"].get("tool_calls", ()):
+                outputs = call.get("code_interpreter", {}).get("outputs", ())
+                made += [one["image"]["file_id"] for one in outputs if one["type"] == "image"]
+        return made
+
+    def _check(self, choice: Choice) -> None:
+        """Fail closed on what breaks a promise; what our own tools are called with they check."""
+        for call in choice.calls:
+            offered = {tool.function.name for tool in self._offer.tools}
+            if call.name not in offered:
+                raise InternalServerError(
+                    f"The model called a tool that it was not offered: '{call.name[:64]}'.",
+                    code="invalid_model_output",
+                )
+        kinds = {self._offer.kind(call.name) for call in choice.calls}
+        if not kinds or "function" in kinds:
+            choice.check()
+
+    def _spent(self) -> bool:
+        most = self._run["max_completion_tokens"]
+        return most is not None and self._run["completion_tokens"] >= most
+
+    async def _record(self, choice: Choice, used: tuple[int, int]) -> None:
+        shown = [
+            tool_offer.made(self._offer.kind(call.name), call.id, call.name, call.arguments)
+            for call in choice.calls
+        ]
+        made = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments, "output": None}
+            for call in choice.calls
+        ]
+        await self._journal.record_calls(shown, made, used)
+
+    async def _make_calls(self) -> bool:
+        """Make the calls that are ours; return whether all have their outputs by then."""
+        step = self._journal.calls
+        assert step is not None  # noqa: S101 - asked for only where there are calls
+        required = [
+            call
+            for call in step["details"]["tool_calls"]
+            if call["type"] == "function" and call["function"]["output"] is None
+        ]
+        if not required:
+            await self._journal.close_calls()
+            return True
+        asked = [
+            {
+                "id": call["id"],
+                "type": "function",
+                "function": {
+                    "name": call["function"]["name"],
+                    "arguments": call["function"]["arguments"],
+                },
+            }
+            for call in required
+        ]
+        await self._journal.require_outputs(asked, self._expire)
+        return False
+
+    def _expire(self, connection: Connection) -> None:
+        """See that the run ends where nobody submits the outputs in time."""
+        run_at = self._run["expires_at"]
+        self._services.jobs.enqueue(connection, EXPIRY, {}, key=self._run["id"], run_at=run_at)
+
+    def _context(self) -> Context:
+        run = self._run
+        principal = Principal(
+            key_id=run["api_key_id"],
+            kind="project",
+            organization_id=run["organization_id"],
+            project_id=run["project_id"],
+            user_id=run["user_id"],
+        )
+        return Context(self._services, principal, "createRun", run["id"])
+
+
+def _fault(error: Exception) -> dict[str, str]:
+    """Return the ``last_error`` of a run that failed so."""
+    match error:
+        case RateLimitError():
+            return run_end.fault("rate_limit_exceeded", error.message)
+        case BadRequestError():
+            return run_end.fault("invalid_prompt", error.message)
+        case APIError():
+            return run_end.fault("server_error", error.message)
+        case _:
+            fields = {"frames": traceback.format_tb(error.__traceback__)}
+            log.error("run failed: %s", type(error).__qualname__, extra={"fields": fields})
+            return run_end.fault("server_error", "Sorry, something went wrong.")

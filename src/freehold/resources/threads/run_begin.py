@@ -1,0 +1,176 @@
+"""How a stretch of a run's work begins: written down with its job, begun here, told of if asked."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from freehold.api.context import Context
+from freehold.api.sse import EventStream
+from freehold.core import clock
+from freehold.core.errors import BadRequestError, NotFoundError
+from freehold.jobs.job import URGENT
+from freehold.resources.threads import (
+    run_store,
+    run_view,
+    step_store,
+    step_view,
+    store,
+    stream,
+    threads,
+)
+from freehold.wire.runs import ToolOutput
+
+KIND = "runs.work"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A run whose work is written down, and the events that a stream of it begins with."""
+
+    run: Row
+    first: bytes
+    results: bool = False  # whether listeners are shown what searches found
+
+
+class Stretch(Protocol):
+    """Work that is to begin."""
+
+    def write(self, connection: Connection) -> Written:
+        """Write it down in a unit that also enqueues its job. Raises what refuses it."""
+        ...
+
+
+async def answer(
+    context: Context, run_id: str, work: Stretch, *, told: bool
+) -> dict[str, Any] | EventStream:
+    """Begin the work and return the run; where ``told``, a stream of what happens."""
+    begin = _Begin(context, run_id, work, told=told)
+    if told:
+        return EventStream(begin.stream())
+    return run_view.shown((await begin.safely()).run)
+
+
+class _Begin:
+    def __init__(self, context: Context, run_id: str, work: Stretch, *, told: bool) -> None:
+        self._services = context.services
+        self._run_id = run_id
+        self._work = work
+        self._told = told
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        with self._services.events.listen(self._run_id) as listener:
+            yield (await self.safely()).first
+            async for frames in listener.groups():
+                yield frames
+        yield stream.DONE
+
+    async def safely(self) -> Written:
+        """Begin, also where the client goes away meanwhile."""
+        return await asyncio.shield(asyncio.create_task(self._begin()))
+
+    async def _begin(self) -> Written:
+        written, job_id = await self._services.database.write(self._write)
+        await self._services.jobs.begin(job_id)
+        return written
+
+    def _write(self, connection: Connection) -> tuple[Written, str]:
+        written = self._work.write(connection)
+        job_id = self._services.jobs.enqueue(
+            connection,
+            KIND,
+            {"stream": self._told, "results": written.results},
+            project_id=written.run["project_id"],
+            priority=URGENT,
+            key=key_of(written.run),
+            here=True,
+        )
+        return written, job_id
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A run that is to be created; ``before`` writes what it needs, in the same unit."""
+
+    row: dict[str, Any]
+    before: Callable[[Connection], None]
+    first: bytes = b""
+    results: bool = False
+
+    def write(self, connection: Connection) -> Written:
+        self.before(connection)
+        run_store.create(connection, self.row)
+        shown = run_view.shown(self.row)
+        events = [stream.frame(f"thread.run.{what}", shown) for what in ("created", "queued")]
+        return Written(self.row, self.first + b"".join(events), self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a run waits for."""
+
+    project_id: str
+    thread_id: str
+    run_id: str
+    given: Sequence[ToolOutput]
+
+    def write(self, connection: Connection) -> Written:
+        row = find(connection, self.project_id, self.thread_id, self.run_id)
+        values = {"status": "queued", "required_action": None, "turn": row["turn"] + 1}
+        if not run_store.change(connection, self.run_id, ("requires_action",), **values):
+            raise BadRequestError(f'Runs in status "{row["status"]}" do not accept tool outputs.')
+        run = {**row, **values}
+        waiting = step_store.unended(connection, self.run_id)[-1]
+        step = self._answered(waiting)
+        step_store.change(connection, step["id"], **step)
+        queued = stream.frame("thread.run.queued", run_view.shown(run))
+        done = stream.frame("thread.run.step.completed", step_view.shown(step, run, results=False))
+        return Written(run, done + queued)
+
+    def _answered(self, step: Row) -> dict[str, Any]:
+        """Return the step with its outputs, all of which must have been given."""
+        outputs = {one.tool_call_id: one.output or "" for one in self.given}
+        shown = [dict(call) for call in step["details"]["tool_calls"]]
+        wanted = [call["id"] for call in shown if _waits(call)]
+        if sorted(wanted) != sorted(str(one.tool_call_id) for one in self.given):
+            got = [one.tool_call_id for one in self.given]
+            raise BadRequestError(f"Expected tool outputs for call_ids {wanted}, got {got}")
+        for call in shown:
+            if _waits(call):
+                call["function"] = {**call["function"], "output": outputs[call["id"]]}
+        made = [
+            {**call, "output": outputs.get(call["id"], call["output"])} for call in step["calls"]
+        ]
+        details = {"type": "tool_calls", "tool_calls": shown}
+        now = clock.now()
+        return {**step, "details": details, "calls": made, "status": "completed"} | {
+            "completed_at": now
+        }
+
+
+def find(
+    connection: Connection, project_id: str, thread_id: str, run_id: str, param: str | None = None
+) -> Row:
+    """Return the run of a thread that is there, or raise ``NotFoundError``."""
+    threads.found(store.find(connection, project_id, thread_id), thread_id)
+    row = run_store.find(connection, project_id, thread_id, run_id)
+    if row is None:
+        raise NotFoundError(f"No run found with id '{run_id}'.", param=param)
+    return row
+
+
+def key_of(row: Row) -> str:
+    """Return the key of the job behind a run's present stretch of work."""
+    return f"{row['id']}.{row['turn']}"
+
+
+def run_of(key: str | None) -> str:
+    """Return the id of the run that a job of this key works on."""
+    return (key or "").partition(".")[0]
+
+
+def _waits(call: Row) -> bool:
+    return call["type"] == "function" and call["function"]["output"] is None

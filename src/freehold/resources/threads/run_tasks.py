@@ -1,0 +1,92 @@
+"""The jobs behind runs: one for each stretch of work, one that ends those that wait too long."""
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from freehold.api.context import Services
+from freehold.api.tasks import task
+from freehold.core import clock
+from freehold.core.errors import ServiceUnavailableError
+from freehold.jobs.job import Failure, JobCancelledError, JobContext, LeaseLostError
+from freehold.resources.threads import run_end, run_store, stream
+from freehold.resources.threads.loop import EXPIRY, Loop
+from freehold.resources.threads.run_begin import KIND, run_of
+from freehold.resources.threads.run_journal import Journal
+
+
+def fail(connection: Connection, failure: Failure) -> None:
+    """End the run of a job that was given up or cancelled."""
+    row = run_store.load(connection, run_of(failure.key))
+    if row is not None:
+        failed = failure.state == "failed"
+        error = run_end.fault("server_error", failure.reason) if failed else None
+        run_end.end(connection, row, failure.state, error=error)
+
+
+@task(KIND, on_failure=fail)
+async def work(services: Services, job: JobContext) -> None:
+    """Advance a run until it has ended or waits for outputs."""
+    run_id = run_of(job.key)
+    journal = Journal(job, services.events, results=job.payload["results"])
+    try:
+        if await journal.begin(run_id):
+            await _Supervised(services, job, journal).run()
+    except (asyncio.CancelledError, LeaseLostError):
+        stopping = ServiceUnavailableError("The server is shutting down.", retry_after=5)
+        services.events.publish(run_id, stream.error_frame(stopping))
+        raise
+    finally:
+        services.events.end(run_id)
+
+
+class _Supervised:
+    """A loop that ends when it is done, is cancelled, or has no time left."""
+
+    def __init__(self, services: Services, job: JobContext, journal: Journal) -> None:
+        self._job = job
+        self._journal = journal
+        self._loop = Loop(services, journal, stream=job.payload["stream"])
+
+    async def run(self) -> None:
+        if self._job.cancelled.is_set():
+            await self._journal.end("cancelled")
+            raise JobCancelledError
+        left = max(0, self._journal.run["expires_at"] - clock.now())
+        work = asyncio.create_task(self._loop.go_on())
+        cancelled = asyncio.create_task(self._job.cancelled.wait())
+        try:
+            await asyncio.wait({work, cancelled}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (work, cancelled):
+                each.cancel()
+            await asyncio.wait({work, cancelled})
+            await self._journal.settled()
+        await self._conclude(work)
+
+    async def _conclude(self, work: asyncio.Task[None]) -> None:
+        error = None if work.cancelled() else work.exception()
+        if isinstance(error, LeaseLostError) or (
+            error is not None and not isinstance(error, Exception)
+        ):
+            raise error
+        if work.cancelled() and not self._job.cancelled.is_set():
+            await self._journal.end("expired", content=self._loop.written)
+        elif work.cancelled():
+            await self._journal.end("cancelled", content=self._loop.written)
+            raise JobCancelledError
+        elif error is not None:
+            await self._loop.fail(error)
+
+
+@task(EXPIRY)
+async def expire(_: Services, job: JobContext) -> None:
+    """End a run whose outputs nobody has submitted in time."""
+    run_id = job.key or ""
+
+    def unit(connection: Connection) -> None:
+        row = run_store.load(connection, run_id)
+        if row is not None and row["status"] == "requires_action":
+            run_end.end(connection, row, "expired")
+
+    await job.write(unit)

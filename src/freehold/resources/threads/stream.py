@@ -1,0 +1,54 @@
+"""The events of a run as they are sent: bytes, put together once for all who listen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from freehold.core.errors import APIError
+
+DONE = b"event: done\ndata: [DONE]\n\n"
+
+
+def frame(event: str, data: Mapping[str, Any]) -> bytes:
+    """Return one event with its object."""
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), orjson.dumps(data))
+
+
+def error_frame(error: APIError) -> bytes:
+    """Return the event that ends a stream whose server can't go on with it."""
+    return frame("error", error.body()["error"])
+
+
+def message_delta(message_id: str, content: list[dict[str, Any]]) -> bytes:
+    """Return the event of new parts, or new pieces of parts, of a message."""
+    delta = {"id": message_id, "object": "thread.message.delta", "delta": {"content": content}}
+    return frame("thread.message.delta", delta)
+
+
+class TextDeltas:
+    """Writes the events of plain text of one message: what stays the same is encoded once."""
+
+    def __init__(self, message_id: str, index: int) -> None:
+        head: dict[str, Any] = {
+            "id": message_id,
+            "object": "thread.message.delta",
+            "delta": {"content": []},
+        }
+        start = orjson.dumps(head).removesuffix(b"]}}")
+        part = b'{"index":%d,"type":"text","text":{"value":' % index
+        self._start = b"event: thread.message.delta\ndata: " + start + part
+
+    def piece(self, text: str) -> bytes:
+        return self._start + orjson.dumps(text) + b"}}]}}\n\n"
+
+
+def step_delta(step_id: str, calls: list[dict[str, Any]]) -> bytes:
+    """Return the event of new calls, or new pieces of calls, of a step."""
+    details = {"type": "tool_calls", "tool_calls": calls}
+    delta = {
+        "id": step_id,
+        "object": "thread.run.step.delta",
+        "delta": {"step_details": details},
+    }
+    return frame("thread.run.step.delta", delta)
