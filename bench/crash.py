@@ -60,9 +60,11 @@ class Process:
     port: int | None
     running: subprocess.Popen[str] | None = None
     key: str = ""
+    slowest_s: float = 0.0
 
     def start(self) -> None:
         """Start it and wait until it says that it is there."""
+        began = time.monotonic()
         with (self.folder / "log.jsonl").open("a") as log:
             self.running = subprocess.Popen(
                 self.command, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True
@@ -72,6 +74,7 @@ class Process:
             if found := re.search(r"project key\s+(sk-\S+)", line):
                 self.key = found[1]
             if line.startswith(("Text models answer with", "The worker runs")):
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
                 return
         raise CrashTestError(f"it did not start: {(self.folder / 'log.jsonl').read_text()[-2000:]}")
 
@@ -260,20 +263,25 @@ def _request(custom_id: str) -> str:
     return json.dumps(line)
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def _free_port(chance: random.Random) -> int:
+    """Return a port below those that clients get: a client must not take it while it is free."""
+    while True:
+        port = chance.randrange(15_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
 
 
-def _processes(folder: Path, options: argparse.Namespace) -> Iterator[Process]:
+def _processes(
+    folder: Path, options: argparse.Namespace, chance: random.Random
+) -> Iterator[Process]:
     base = [sys.executable, "-m", "freehold"]
     state = ["--state-dir", "state"]
     if options.database_url:
         state += ["--database-url", options.database_url]
         subprocess.run([*base, "db", "upgrade", *state], cwd=folder, check=True)
     for _ in range(options.servers):
-        port = _free_port()
+        port = _free_port(chance)
         yield Process([*base, "serve", "--port", str(port), *state], folder, port)
     for _ in range(options.workers):
         yield Process([*base, "worker", *state], folder, None)
@@ -283,7 +291,7 @@ async def crash(folder: Path, options: argparse.Namespace) -> str:
     """Kill as often as asked, look at what is left, and return the report."""
     chance = random.Random(options.seed)  # noqa: S311 - chooses moments, no secret
     (folder / "freehold.toml").write_text(_CONFIG)
-    processes = list(_processes(folder, options))
+    processes = list(_processes(folder, options, chance))
     try:
         for process in processes:
             await asyncio.to_thread(process.start)
@@ -305,7 +313,8 @@ async def crash(folder: Path, options: argparse.Namespace) -> str:
     examine_state(address.replace("postgresql://", "postgresql+psycopg://"), state)
     return (
         f"{options.kills} kills: {len(client.known.files)} files and {len(client.known.batches)} "
-        f"batches acknowledged, all there; batches {dict(examination.statuses)}"
+        f"batches acknowledged, all there; batches {dict(examination.statuses)}; slowest "
+        f"start {max(process.slowest_s for process in processes):.1f} s"
     )
 
 
