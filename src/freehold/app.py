@@ -23,6 +23,7 @@ from freehold.core.runtime import RuntimeFolder
 from freehold.core.settings import Settings
 from freehold.data import limits
 from freehold.data.models import catalogue
+from freehold.documents.reader import Reader
 from freehold.engines.base import EngineLoadError
 from freehold.engines.registry import Registry
 from freehold.engines.viewer import Viewer
@@ -38,6 +39,7 @@ from freehold.storage.blobs_open import open_blobs
 from freehold.storage.database import Database
 from freehold.storage.events import Events
 from freehold.storage.open import open_database
+from freehold.storage.vectors import Vectors
 
 log = logging.getLogger("freehold")
 
@@ -74,6 +76,8 @@ class Server:
             viewer=Viewer(),
             jobs=self._jobs,
             blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
+            reader=Reader(),
+            vectors=Vectors(database, settings.vector_cache_mb * 1_000_000),
             events=Events(),
         )
         self._crew = Crew(settings, self._jobs, bound(resources, services))

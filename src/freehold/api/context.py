@@ -9,11 +9,13 @@ from freehold.api.usage import UsageLedger, UsageRecord
 from freehold.core import clock
 from freehold.core.errors import RateLimitError
 from freehold.core.settings import Settings
+from freehold.documents.reader import Reader
 from freehold.engines.registry import Registry
 from freehold.engines.viewer import Viewer
 from freehold.jobs.queue import Jobs
 from freehold.storage.blobs import Blobs
 from freehold.storage.database import Database
+from freehold.storage.vectors import Vectors
 from freehold.storage.events import Events
 
 
@@ -30,6 +32,8 @@ class Services:
     viewer: Viewer
     jobs: Jobs
     blobs: Blobs
+    reader: Reader
+    vectors: Vectors
     events: Events
 
 

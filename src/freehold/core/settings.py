@@ -182,6 +182,9 @@ class Settings(BaseModel):
         {}, description="Model ids and patterns bound to engines"
     )
     vision: VisionSettings = Field(VisionSettings(), description="Pictures in messages")
+    vector_cache_mb: int = Field(
+        512, ge=0, description="Memory for the vectors of searched stores; larger ones are read"
+    )
     jobs: JobSettings = Field(JobSettings(), description="Work that survives restarts")
     interpreter: InterpreterSettings = Field(
         InterpreterSettings(), description="Python that models write"

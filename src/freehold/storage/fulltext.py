@@ -10,40 +10,40 @@ from typing import Final
 
 from sqlalchemy import DDL, Connection, Table, event, text
 
-NAME: Final = "chunk_words"
-
 # The store is a word of its own column, so that a search never reads other stores' matches.
 _SQLITE: Final = (
-    f"CREATE VIRTUAL TABLE {NAME} USING fts5(store, text, content='', "
-    "tokenize='porter unicode61 remove_diacritics 2')",
-    f"CREATE TRIGGER {NAME}_gone AFTER DELETE ON vector_store_chunks BEGIN "
-    f"INSERT INTO {NAME}({NAME}, rowid, store, text) "
-    "VALUES ('delete', old.seq, old.store_seq, old.text); END",
+    """CREATE VIRTUAL TABLE chunk_words USING fts5(
+    store, text, content='', tokenize='porter unicode61 remove_diacritics 2')""",
+    """CREATE TRIGGER chunk_words_gone AFTER DELETE ON vector_store_chunks BEGIN
+    INSERT INTO chunk_words(chunk_words, rowid, store, text)
+    VALUES ('delete', old.seq, old.store_seq, old.text);
+    END""",
 )
 _POSTGRES: Final = (
-    f"CREATE TABLE {NAME} (chunk bigint PRIMARY KEY "
-    "REFERENCES vector_store_chunks (seq) ON DELETE CASCADE, "
-    "store bigint NOT NULL, words tsvector NOT NULL)",
-    f"CREATE INDEX ix_{NAME}_words ON {NAME} USING gin (words)",
+    """CREATE TABLE chunk_words (
+    chunk bigint PRIMARY KEY REFERENCES vector_store_chunks (seq) ON DELETE CASCADE,
+    store bigint NOT NULL,
+    words tsvector NOT NULL)""",
+    "CREATE INDEX ix_chunk_words_words ON chunk_words USING gin (words)",
 )
 _INDEX: Final = {
     "sqlite": text(
-        f"INSERT INTO {NAME}(rowid, store, text) "  # noqa: S608 - names of our own
+        "INSERT INTO chunk_words(rowid, store, text) "
         "SELECT seq, store_seq, text FROM vector_store_chunks WHERE file_seq = :file"
     ),
     "postgresql": text(
-        f"INSERT INTO {NAME}(chunk, store, words) "  # noqa: S608 - as above
+        "INSERT INTO chunk_words(chunk, store, words) "
         "SELECT seq, store_seq, to_tsvector('english', text) "
         "FROM vector_store_chunks WHERE file_seq = :file"
     ),
 }
 _SEARCH: Final = {
     "sqlite": (
-        f"SELECT rowid FROM {NAME} WHERE {NAME} MATCH :words {{only}} "  # noqa: S608 - as above
-        f"ORDER BY bm25({NAME}, 0.0, 1.0) LIMIT :limit"
+        "SELECT rowid FROM chunk_words WHERE chunk_words MATCH :words {only} "
+        "ORDER BY bm25(chunk_words, 0.0, 1.0) LIMIT :limit"
     ),
     "postgresql": (
-        f"SELECT chunk FROM {NAME}, to_tsquery('english', :words) AS asked "  # noqa: S608 - as above
+        "SELECT chunk FROM chunk_words, to_tsquery('english', :words) AS asked "
         "WHERE store = :store AND words @@ asked {only} "
         "ORDER BY ts_rank_cd(words, asked, 1) DESC, chunk LIMIT :limit"
     ),
@@ -57,14 +57,15 @@ _ONLY: Final = {
 _WORD: Final = re.compile(r"\w+")
 _MOST_WORDS: Final = 32
 # Words that nearly every English text has: PostgreSQL leaves them out by itself.
-_EVERYWHERE: Final = frozenset(
+_EVERYWHERE_TEXT: Final = (
     "a about above after again all am an and any are as at be because been before being below "
     "between both but by can did do does doing down during each few for from further had has have "
     "having he her here hers him his how i if in into is it its just me more most my no nor not "
     "now of off on once only or other our out over own s same she should so some such t than that "
     "the their them then there these they this those through to too under until up very was we "
-    "were what when where which while who whom why will with would you your".split()
+    "were what when where which while who whom why will with would you your"
 )
+_EVERYWHERE: Final = frozenset(_EVERYWHERE_TEXT.split())
 
 
 def statements(dialect: str) -> Sequence[str]:
@@ -81,7 +82,7 @@ def attach(chunks: Table) -> None:
 
 def is_part(table: str | None) -> bool:
     """Return whether a table of the database belongs to the index."""
-    return table is not None and table.startswith(NAME)
+    return table is not None and table.startswith("chunk_words")
 
 
 def add_file(connection: Connection, file_seq: int) -> None:

@@ -70,11 +70,6 @@ def _refers(
     return Column(name, Text, key, nullable=nullable, index=index)
 
 
-def _unused_again() -> dict[str, bool]:
-    """Have SQLite never give a number again, as PostgreSQL does not: jobs and caches name rows."""
-    return {"sqlite_autoincrement": True}
-
-
 organizations = Table(
     "organizations",
     metadata,
@@ -373,9 +368,10 @@ vector_stores = Table(
     Column("expires_after_days", Integer),
     _time("last_active_at"),
     _time("expires_at", nullable=True),
+    _time("deleted_at", nullable=True),  # gone for its project; what it holds goes bit by bit
     Index(None, "project_id", "seq"),
     Index(None, "expires_at"),
-    **_unused_again(),
+    sqlite_autoincrement=True,  # jobs and caches know rows by their number: none is used again
 )
 
 vector_store_files = Table(
@@ -394,9 +390,12 @@ vector_store_files = Table(
     Column("job_id", Text),
     _count("usage_bytes"),
     _count("chunks"),
+    _count(
+        "last_chunk"
+    ),  # the number of the last one written: files indexed later have higher ones
     UniqueConstraint("vector_store_id", "file_id"),
-    Index(None, "vector_store_id", "status", "usage_bytes"),
-    **_unused_again(),
+    Index(None, "vector_store_id", "status", "chunks", "last_chunk"),
+    sqlite_autoincrement=True,
 )
 
 vector_store_batches = Table(
@@ -446,7 +445,7 @@ vector_store_chunks = Table(
     Column("text", Text, nullable=False),
     Column("vector", LargeBinary, nullable=False),  # float32, of unit length
     Index(None, "file_seq"),
-    **_unused_again(),
+    sqlite_autoincrement=True,
 )
 fulltext.attach(vector_store_chunks)
 

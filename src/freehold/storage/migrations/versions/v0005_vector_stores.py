@@ -32,6 +32,7 @@ def _stores() -> None:
         sa.Column("expires_after_days", sa.Integer),
         sa.Column("last_active_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger),
+        sa.Column("deleted_at", sa.BigInteger),
         sqlite_autoincrement=True,
     )
     op.create_index(None, "vector_stores", ["project_id", "seq"])
@@ -54,10 +55,13 @@ def _files() -> None:
         sa.Column("job_id", sa.Text),
         sa.Column("usage_bytes", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("chunks", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("last_chunk", sa.BigInteger, nullable=False, server_default="0"),
         sa.UniqueConstraint("vector_store_id", "file_id"),
         sqlite_autoincrement=True,
     )
-    op.create_index(None, "vector_store_files", ["vector_store_id", "status", "usage_bytes"])
+    op.create_index(
+        None, "vector_store_files", ["vector_store_id", "status", "chunks", "last_chunk"]
+    )
 
 
 def _batches() -> None:
@@ -116,5 +120,5 @@ def _with(
         nullable=False,
         index=index,
         primary_key=primary_key,
-        **({"autoincrement": False} if primary_key else {}),
+        autoincrement=False if primary_key else "auto",
     )

@@ -1,0 +1,1 @@
+"""Documents as text: read in a child process, cut into chunks."""

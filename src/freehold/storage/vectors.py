@@ -1,0 +1,263 @@
+"""The vectors of stores: searched exactly, kept in memory for as long as there is room.
+
+What is kept of a store is brought up to date at each search: only what came since is read and what
+went is dropped, so that every process sees every change at once. A store too large to keep is read
+block by block.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from freehold.storage.database import Database
+from freehold.storage.tables import vector_store_chunks, vector_store_files
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FILE, _CHUNK = vector_store_files.c, vector_store_chunks.c
+_CHUNKS_AT_ONCE = 4096
+_FLOAT_BYTES = 4
+
+
+class Near(NamedTuple):
+    """A chunk and the cosine of the angle between its vector and the question's."""
+
+    chunk: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which vectors: those of one store, as long as these; numbers as in the tables."""
+
+    store_id: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What tells one state of a store from any other: chunks' numbers are never used again."""
+
+    files: int
+    chunks: int
+    last_chunk: int
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Vectors of chunks, and the numbers of their chunks and files."""
+
+    vectors: "NDArray[np.float32]"
+    chunks: "NDArray[np.int64]"
+    files: "NDArray[np.int64]"
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is in memory of one store."""
+
+    rows: _Rows
+    state: _State | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def size(self) -> int:
+        return self.rows.vectors.nbytes + self.rows.chunks.nbytes + self.rows.files.nbytes
+
+
+class Vectors:
+    """Finds the nearest vectors. ``budget_bytes`` bounds what is kept of all stores together."""
+
+    def __init__(self, database: Database, budget_bytes: int) -> None:
+        self._database = database
+        self._budget = budget_bytes
+        self._kept: OrderedDict[Place, _Kept] = OrderedDict()
+
+    @property
+    def resident_bytes(self) -> int:
+        """How much is in memory."""
+        return sum(kept.size for kept in self._kept.values())
+
+    async def nearest(
+        self,
+        place: Place,
+        questions: "NDArray[np.float32]",
+        *,
+        limit: int,
+        files: Collection[int] | None = None,
+    ) -> list[list[Near]]:
+        """Return for each question the ``limit`` nearest chunks, the nearest first.
+
+        Questions are rows of unit length. ``files`` are the only ones that count, where given.
+        """
+        state = await self._database.read(lambda c: _state(c, place.store_id))
+        if not state.chunks:
+            return [[] for _ in questions]
+        if state.chunks * place.dimensions * _FLOAT_BYTES > self._budget:
+            blocks = self._blocks(place, await self._files(place))
+        else:
+            blocks = _only(await self._current(place, state))
+        found: list[list[Near]] = [[] for _ in questions]
+        async for rows in blocks:
+            nearer = await asyncio.to_thread(_nearest, rows, questions, limit, files)
+            found = [_merged(*pair, limit) for pair in zip(found, nearer, strict=True)]
+        return found
+
+    def forget(self, store_id: str) -> None:
+        """Let go of what is kept of a store."""
+        for place in [place for place in self._kept if place.store_id == store_id]:
+            del self._kept[place]
+
+    async def _current(self, place: Place, state: _State) -> _Rows:
+        """Return all vectors of a store as it is now, and keep them."""
+        kept = self._kept.setdefault(place, _Kept(_nothing(place)))
+        self._kept.move_to_end(place)
+        async with kept.turn:
+            if kept.state != state:
+                files = await self._files(place)
+                kept.rows = await self._updated(place, kept.rows, files)
+                kept.state = _state_of(files)
+        self._make_room(place)
+        return kept.rows
+
+    async def _updated(
+        self, place: Place, rows: _Rows, files: Sequence[Row[int, int, Any]]
+    ) -> _Rows:
+        import numpy as np  # noqa: PLC0415 - loaded when something is searched
+
+        known = set(np.unique(rows.files).tolist())
+        new = [file for file in files if file.seq not in known]
+        parts = [_of_files(rows, {file.seq for file in files})]
+        parts += [block async for block in self._blocks(place, new)]
+        return await asyncio.to_thread(_joined, parts)
+
+    async def _blocks(
+        self, place: Place, files: Sequence[Row[int, int, Any]]
+    ) -> AsyncIterator[_Rows]:
+        """Yield the vectors of files, some files at a time."""
+        for group in _groups(files):
+            seqs = [file.seq for file in group]
+            found = await self._database.read(lambda c, seqs=seqs: _vectors(c, seqs))
+            yield _rows(place, found)
+
+    async def _files(self, place: Place) -> list[Row[int, int, Any]]:
+        return await self._database.read(lambda c: _files(c, place.store_id))
+
+    def _make_room(self, place: Place) -> None:
+        """Let go of what was not asked for in the longest time, until the rest fits."""
+        for other in [other for other in self._kept if other != place]:
+            if self.resident_bytes <= self._budget:
+                return
+            del self._kept[other]
+
+
+def _searchable(store_id: str) -> tuple[Any, ...]:
+    return _FILE.vector_store_id == store_id, _FILE.status == "completed", _FILE.chunks > 0
+
+
+def _state(connection: Connection, store_id: str) -> _State:
+    counted = select(func.count(), func.sum(_FILE.chunks), func.max(_FILE.last_chunk))
+    files, chunks, last = connection.execute(counted.where(*_searchable(store_id))).one()
+    return _State(files, int(chunks or 0), last or 0)
+
+
+def _state_of(files: Sequence[Row[int, int, Any]]) -> _State:
+    last = max((file.last_chunk for file in files), default=0)
+    return _State(len(files), sum(file.chunks for file in files), last)
+
+
+def _files(connection: Connection, store_id: str) -> list[Row[int, int, Any]]:
+    named: Select[int, int, Any] = select(_FILE.seq, _FILE.chunks, _FILE.last_chunk).where(
+        *_searchable(store_id)
+    )
+    return list(connection.execute(named))
+
+
+def _vectors(connection: Connection, files: Sequence[int]) -> list[Row[int, int, Any]]:
+    wanted: Select[int, int, Any] = select(_CHUNK.seq, _CHUNK.file_seq, _CHUNK.vector)
+    return list(connection.execute(wanted.where(_CHUNK.file_seq.in_(files))))
+
+
+def _groups(files: Sequence[Row[int, int, Any]]) -> list[list[Row[int, int, Any]]]:
+    """Return the files in groups that have about as many chunks as are read at once."""
+    groups: list[list[Row[int, int, Any]]] = []
+    room = 0
+    for file in files:
+        if file.chunks > room or not groups:
+            groups.append([])
+            room = _CHUNKS_AT_ONCE
+        groups[-1].append(file)
+        room -= file.chunks
+    return groups
+
+
+async def _only(rows: _Rows) -> AsyncIterator[_Rows]:
+    yield rows
+
+
+def _nothing(place: Place) -> _Rows:
+    return _rows(place, [])
+
+
+def _rows(place: Place, found: Sequence[Row[int, int, Any]]) -> _Rows:
+    """Return rows of the table as arrays, without those that another model has made."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    fitting = [row for row in found if len(row.vector) == place.dimensions * _FLOAT_BYTES]
+    packed = b"".join(row.vector for row in fitting)
+    return _Rows(
+        np.frombuffer(packed, np.float32).reshape(len(fitting), place.dimensions),
+        np.array([row.seq for row in fitting], np.int64),
+        np.array([row.file_seq for row in fitting], np.int64),
+    )
+
+
+def _of_files(rows: _Rows, files: Collection[int]) -> _Rows:
+    """Return the rows of these files only."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    wanted = np.isin(rows.files, np.fromiter(files, np.int64, len(files)))
+    if wanted.all():
+        return rows
+    return _Rows(rows.vectors[wanted], rows.chunks[wanted], rows.files[wanted])
+
+
+def _joined(parts: Sequence[_Rows]) -> _Rows:
+    import numpy as np  # noqa: PLC0415 - as above
+
+    return _Rows(
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.chunks for part in parts]),
+        np.concatenate([part.files for part in parts]),
+    )
+
+
+def _nearest(
+    rows: _Rows, questions: "NDArray[np.float32]", limit: int, files: Collection[int] | None
+) -> list[list[Near]]:
+    """Return the nearest rows to each question."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    if files is not None:
+        rows = _of_files(rows, files)
+    similarities = rows.vectors @ questions.T
+    found: list[list[Near]] = []
+    for column in similarities.T:
+        best = np.argpartition(-column, limit)[:limit] if len(column) > limit else slice(None)
+        near = zip(rows.chunks[best].tolist(), column[best].tolist(), strict=True)
+        found.append(sorted((Near(*each) for each in near), key=_nearest_first))
+    return found
+
+
+def _merged(one: Sequence[Near], other: Sequence[Near], limit: int) -> list[Near]:
+    return sorted([*one, *other], key=_nearest_first)[:limit]
+
+
+def _nearest_first(near: Near) -> tuple[float, int]:
+    return -near.similarity, near.chunk

@@ -1,0 +1,139 @@
+"""Vector stores keep their promises on SQLite and on PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+import tiny_bert
+from freehold.resources.vector_stores import search
+from freehold.storage import migrations
+from freehold.storage.tables import vector_store_chunks
+from servers import InProcess, in_process
+
+STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50}}
+
+
+@dataclass
+class Shop:
+    """A server, and what tests ask of it."""
+
+    api: InProcess
+
+    async def post(self, path: str, **body: Any) -> dict[str, Any]:
+        answer = await self.api.client.post(f"/v1{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def get(self, path: str, **query: Any) -> dict[str, Any]:
+        answer = await self.api.client.get(f"/v1{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def delete(self, path: str) -> dict[str, Any]:
+        answer = await self.api.client.delete(f"/v1{path}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def upload(self, content: str | bytes, name: str = "note.txt") -> str:
+        answer = await self.api.client.post(
+            "/v1/files", data={"purpose": "assistants"}, files={"file": (name, content)}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["id"]
+
+    async def store(self, *contents: str, **body: Any) -> str:
+        ids = [await self.upload(content) for content in contents]
+        made = await self.post("/vector_stores", file_ids=ids, **body)
+        await self.settled(made["id"])
+        return made["id"]
+
+    async def settled(self, store_id: str) -> dict[str, Any]:
+        """Return the store once none of its files is in progress."""
+        while (await self.get(f"/vector_stores/{store_id}"))["status"] == "in_progress":
+            await asyncio.sleep(0.02)
+        return await self.get(f"/vector_stores/{store_id}")
+
+    async def texts(self, store_id: str, query: str, **body: Any) -> list[str]:
+        found = await self.post(f"/vector_stores/{store_id}/search", query=query, **body)
+        return [each["content"][0]["text"] for each in found["data"]]
+
+    async def leftovers(self) -> int:
+        """Return how many chunks, and words of chunks, are in the database."""
+        counted = [select(func.count()).select_from(vector_store_chunks)]
+        words = text("SELECT count(*) FROM chunk_words")
+        return await self.api.server.api.services.database.read(
+            lambda c: sum(c.scalar(each) or 0 for each in [*counted, words])
+        )
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.external)])
+async def shop(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shop]:
+    settings: dict[str, Any] = {}
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        migrations.upgrade(url)
+        settings = {"database_url": url}
+    weights = tiny_bert.write_tiny(tmp_path / "embedder")
+    models = {
+        "scripted": {"backend": "scripted"},
+        "tiny-bert": {"kind": "embedding", "backend": "minilm", "weights": str(weights)},
+    }
+    async with in_process(
+        tmp_path / "state", models=models, default_embedding_model="tiny-bert", **settings
+    ) as api:
+        yield Shop(api)
+
+
+async def test_completed_file_is_retrievable_now(shop: Shop) -> None:
+    store_id = await shop.store("The cat sat on the mat.", "A dog ate the long red stone.")
+    shown = await shop.get(f"/vector_stores/{store_id}")
+    assert shown["status"] == "completed"
+    assert shown["file_counts"] == {
+        "in_progress": 0,
+        "completed": 2,
+        "failed": 0,
+        "cancelled": 0,
+        "total": 2,
+    }
+    assert shown["usage_bytes"] > 0
+    assert (await shop.texts(store_id, "cat mat"))[0] == "The cat sat on the mat."
+    assert (await shop.texts(store_id, "dog stone"))[0] == "A dog ate the long red stone."
+
+
+async def test_deleting_a_file_takes_it_out_of_its_stores(shop: Shop) -> None:
+    store_id = await shop.store("The cat sat on the mat.", "A dog ate a stone.")
+    listed = await shop.get(f"/vector_stores/{store_id}/files")
+    await shop.delete(f"/files/{listed['data'][1]['id']}")
+    assert await shop.texts(store_id, "cat mat") == ["A dog ate a stone."]
+    assert (await shop.get(f"/vector_stores/{store_id}"))["file_counts"]["total"] == 1
+    assert await shop.leftovers() == 2
+
+
+async def test_deleted_store_is_gone_and_its_files_stay(shop: Shop) -> None:
+    store_id = await shop.store("The cat sat on the mat.")
+    await shop.delete(f"/vector_stores/{store_id}")
+    answer = await shop.api.client.get(f"/v1/vector_stores/{store_id}")
+    assert answer.status_code == 404
+    assert len((await shop.get("/files"))["data"]) == 1
+    while await shop.leftovers():
+        await asyncio.sleep(0.02)
+
+
+async def test_search_function_serves_runs(shop: Shop) -> None:
+    one, two = await shop.store("The cat sat."), await shop.store("The dog ate the cat.")
+    services = shop.api.server.api.services
+    project = (
+        await services.database.read(
+            lambda c: c.execute(text("SELECT id FROM projects")).scalars().all()
+        )
+    )[0]
+    found = await search.search(services, project, [one, two], "cat", limit=5)
+    assert {each.vector_store_id for each in found} == {one, two}
+    assert all(0 <= each.score <= 1 for each in found)
