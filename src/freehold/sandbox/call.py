@@ -7,6 +7,7 @@ from freehold.sandbox.events import Ended, Event, Logs, Picture
 
 _FLOOD: Final = 64  # times the text that is passed on: no program prints that by mistake
 _MOST_PICTURES: Final = 64
+_MOST_PIXELS: Final = 32 << 20  # bytes of them, as PNG
 _LEFT_OUT: Final = "\n[The rest of the output is left out.]\n"
 
 
@@ -20,6 +21,7 @@ class Call:
         self._most = most
         self._printed = 0
         self._pictures = 0
+        self._shown = 0
         self._events: asyncio.Queue[Event] = asyncio.Queue()
 
     async def next(self) -> Event:
@@ -39,8 +41,9 @@ class Call:
     def shown(self, png: bytes) -> bool:
         """Take a picture; return whether there are few enough."""
         self._pictures += 1
+        self._shown += len(png)
         self._events.put_nowait(Picture(png))
-        return self._pictures <= _MOST_PICTURES
+        return self._pictures <= _MOST_PICTURES and self._shown <= _MOST_PIXELS
 
     def end(self, error: str | None) -> None:
         """End it; what comes later is not heard."""

@@ -15,7 +15,7 @@ import msgspec
 
 _HEAD: Final = struct.Struct(">IB")
 _PICTURE, _END, _CODE = b"PEC"
-_LONGEST: Final = {_PICTURE: 16 << 20, _END: 64 << 10}
+_LONGEST: Final = {_PICTURE: 8 << 20, _END: 64 << 10}
 _BLOCK: Final = 1 << 16
 _LAST_WORDS: Final = 1 << 20  # the most that a pipe can hold when a call has ended
 _BROKEN: Final = "the session broke its own rules"

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final
 
@@ -19,7 +19,7 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 
 
 def snapshot(folder: int, most: int) -> Snapshot:
-    """Return the regular files below an open folder, hidden ones left out, ``most`` entries seen."""
+    """Return the regular files below an open folder; no hidden ones, at most ``most`` entries."""
     found: Snapshot = {}
     left = [most]
     _collect(folder, "", _DEPTH, found, left)
@@ -104,13 +104,19 @@ def create(folder: int, name: str, uid: int | None) -> BinaryIO:
     return open(descriptor, "wb")  # noqa: PTH123 - a descriptor; the caller closes it
 
 
+def remove(folder: int, name: str) -> None:
+    """Remove a file from an open folder, if it is there."""
+    with suppress(OSError):
+        os.unlink(name, dir_fd=folder)
+
+
 def mark(folder: int, name: str) -> tuple[int, ...]:
     """Return how a snapshot would show a file."""
     return _mark(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
 @contextmanager
-def _opened(name: str, folder: int) -> Iterator[int]:
+def _opened(name: str, folder: int) -> Generator[int]:
     descriptor = os.open(name, _FOLDER, dir_fd=folder)
     try:
         yield descriptor

@@ -20,6 +20,8 @@ _THREADS: Final = str(min(4, os.cpu_count() or 1))
 _OPEN_FILES: Final = 256
 _NICE: Final = 5
 SCRATCH_MB: Final = 64
+_LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_CONFIGURATION: Final = ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,12 @@ class Jail(Protocol):
         ...
 
 
-def environment(home: str) -> dict[str, str]:
-    """Return all that a jailed process finds in its environment."""
+def environment(folder: Path | None) -> dict[str, str]:
+    """Return all that a jailed process finds in its environment.
+
+    ``folder`` is the session's own, where it is not alone in its file system.
+    """
+    home = str(folder / "tmp") if folder else "/tmp"  # noqa: S108 - the jail's own
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -105,6 +111,9 @@ class Bubblewrap:
     name = "bubblewrap"
     kin = False
 
+    def __init__(self, hidden: Sequence[Path]) -> None:
+        self._hidden = hidden
+
     def command(self, place: Place, settings: InterpreterSettings) -> list[str]:
         """Return the command line. Raises ``FileNotFoundError`` without the program."""
         if (program := shutil.which("bwrap")) is None:
@@ -114,6 +123,9 @@ class Bubblewrap:
             program,
             *_spaces(place),
             *_files(settings),
+            *_covers(self._hidden),
+            "--remount-ro",
+            "/",
             *("--chdir", "/mnt/data", "--seccomp", str(place.filter_), "--"),
             *python(kernel, "/opt"),
         ]
@@ -133,9 +145,9 @@ def _files(settings: InterpreterSettings) -> list[str]:
     arguments = _parents([*system_paths(), "/mnt/data", "/opt/inside", "/etc/fonts"])
     for path in system_paths():
         arguments += ["--ro-bind", path, path]
-    for link in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
+    for link in _LINKS:
         arguments += _same(Path(link))
-    for path in ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives"):
+    for path in _CONFIGURATION:
         arguments += ["--ro-bind-try", path, path]
     arguments += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
     arguments += ["--size", "65536", "--tmpfs", "/dev"]
@@ -143,8 +155,22 @@ def _files(settings: InterpreterSettings) -> list[str]:
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     arguments += [*_room("/dev/shm", SCRATCH_MB), "--remount-ro", "/dev"]  # noqa: S108 - the jail's
     arguments += [*_room("/tmp", SCRATCH_MB), *_room("/mnt/data", settings.disk_mb)]  # noqa: S108
-    arguments += ["--ro-bind", str(_INSIDE), "/opt/inside", "--remount-ro", "/"]
+    return [*arguments, "--ro-bind", str(_INSIDE), "/opt/inside"]
+
+
+def _covers(hidden: Sequence[Path]) -> list[str]:
+    """Lay something empty over what must not be seen, where it would be seen."""
+    arguments: list[str] = []
+    for path in _exposed(hidden):
+        empty = ["--size", "4096", "--tmpfs"] if path.is_dir() else ["--ro-bind", "/dev/null"]
+        arguments += [*empty, str(path)]
     return arguments
+
+
+def _exposed(hidden: Sequence[Path]) -> list[Path]:
+    shown = {*system_paths(), *_CONFIGURATION}
+    real = (path.resolve() for path in hidden if path.exists())
+    return [path for path in real if _within(str(path), shown)]
 
 
 def _parents(paths: Sequence[str]) -> list[str]:
@@ -165,15 +191,20 @@ def _room(path: str, size_mb: int) -> list[str]:
 
 
 class Landlock:
-    """Rules of the kernel for files, a filter of system calls; for where nobody may make namespaces."""
+    """Rules for files and a filter of system calls, for where nobody may make namespaces."""
 
     name = "landlock"
     kin = True
 
+    def __init__(self, hidden: Sequence[Path]) -> None:
+        self._hidden = hidden
+
     def command(self, place: Place, settings: InterpreterSettings) -> list[str]:
-        """Return the command line."""
+        """Return the command line. Raises ``PermissionError`` where a secret would be seen."""
         if place.home is None:
             raise ValueError("This jail needs a folder.")
+        if exposed := _exposed(self._hidden):
+            raise PermissionError(f"{exposed[0]} lies where the code must read: move it elsewhere")
         data, scratch = str(place.home / "data"), str(place.home / "tmp")
         kernel = told(place, settings, data, [scratch])
         read = [*system_paths(), *_LINKS, *_CONFIGURATION, str(_INSIDE)]
@@ -184,7 +215,3 @@ class Landlock:
             "filter": place.filter_,
         }
         return python(kernel, str(_INSIDE.parent))
-
-
-_LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_CONFIGURATION: Final = ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from freehold.core.runtime import RuntimeFolder
 from freehold.core.settings import InterpreterSettings
 from freehold.sandbox.events import SandboxBusyError, SandboxUnavailableError
 from freehold.sandbox.jail import Bubblewrap, Jail, Landlock
+from freehold.sandbox.launch import launch
 from freehold.sandbox.life import Life
 from freehold.sandbox.process import Jailed
 from freehold.sandbox.session import Session
@@ -27,8 +29,10 @@ _CALM_S: Final = 0.5
 class Sandboxes:
     """Gives out sessions by key. ``open`` before, ``close`` at the end."""
 
-    def __init__(self, settings: InterpreterSettings) -> None:
+    def __init__(self, settings: InterpreterSettings, hidden: Sequence[Path] = ()) -> None:
+        """``hidden`` are files and folders that no code may see wherever they lie."""
         self._settings = settings
+        self._hidden = hidden
         self._uids = Uids()
         self._jail: Jail | None = None
         self._choosing = asyncio.Lock()
@@ -118,14 +122,15 @@ class Sandboxes:
         reasons: list[str] = []
         for name, jail in _JAILS.items():
             if wanted in {"auto", name}:
+                found = jail(self._hidden)
                 try:
-                    return jail(), await self._jailed(jail())
+                    return found, await self._jailed(found)
                 except SandboxUnavailableError as error:
                     reasons.append(str(error))
         raise SandboxUnavailableError("No jail works here. " + " ".join(reasons))
 
     async def _jailed(self, jail: Jail) -> Jailed:
-        return await Jailed.start(jail, self._settings, self._uids, self._base)
+        return await launch(jail, self._settings, self._uids, self._base)
 
     def _base(self) -> Path:
         """Return the folder for sessions that need one on the disk; others may pass through it."""
@@ -140,7 +145,11 @@ class Sandboxes:
             busy = any(life.running for life in self._lives)
             await asyncio.sleep(_BUSY_S if busy else _CALM_S)
             for life in list(self._lives):
-                await life.check()
+                try:
+                    await life.check()
+                except Exception:  # noqa: BLE001 - whatever it is, unwatched code must not run
+                    _log.exception("A session can't be watched.")
+                    life.lost("it could not be watched")
                 if life.over is not None:
                     self._lives.discard(life)
             await self._end_unused()

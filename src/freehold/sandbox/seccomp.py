@@ -5,6 +5,8 @@ import platform
 import struct
 from typing import Final
 
+from freehold.sandbox.events import SandboxUnavailableError
+
 # By name: the number on x86_64 and on aarch64; None where that machine has no such call.
 _REFUSED: Final[dict[str, tuple[int | None, int | None]]] = {
     # other processes' memory and handles
@@ -69,20 +71,27 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 Numbers = tuple[int | None, int | None]
 
 
-class UnknownMachineError(Exception):
-    """The numbers of this machine's system calls are not known here."""
+def numbers(machine: str | None = None) -> dict[str, int]:
+    """Return the refused calls of a machine by name."""
+    which, _ = _known(machine)
+    rows = ((name, row[which]) for name, row in _REFUSED.items())
+    return {name: number for name, number in rows if number is not None}
 
 
 def program(*, kin: bool, machine: str | None = None) -> bytes:
     """Return the filter. ``kin``: the jail has no namespaces, and its code may be the same user.
 
-    Raises ``UnknownMachineError``.
+    Raises ``SandboxUnavailableError`` for machines whose numbers are not known here.
     """
+    which, code = _known(machine)
+    return _Filter(which).head(code).refusals(kin=kin).end()
+
+
+def _known(machine: str | None) -> tuple[int, int]:
     name = machine or platform.machine()
     if name not in _ARCHITECTURES:
-        raise UnknownMachineError(f"the system calls of {name} are not known")
-    which, code = _ARCHITECTURES[name]
-    return _Filter(which).head(code).refusals(kin=kin).end()
+        raise SandboxUnavailableError(f"The system calls of {name} are not known.")
+    return _ARCHITECTURES[name]
 
 
 class _Filter:

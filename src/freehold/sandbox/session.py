@@ -87,12 +87,16 @@ class Session:
 
 
 async def _write(life: Life, name: str, content: bytes | Path | AsyncIterable[bytes]) -> None:
-    with files.create(life.jailed.data, name, life.jailed.uid) as file:
-        try:
+    file = files.create(life.jailed.data, name, life.jailed.uid)
+    try:
+        with file:
             async for block in _blocks(content):
                 await asyncio.to_thread(file.write, block)
-        except OSError as error:
+    except BaseException as error:
+        files.remove(life.jailed.data, name)
+        if isinstance(error, OSError):
             raise SandboxFileError(f"{name!r} can't be written: {error.strerror}.") from None
+        raise
 
 
 async def _blocks(content: bytes | Path | AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -39,7 +39,7 @@ def family(pid: int) -> list[int]:
 
 
 def of(pids: Iterable[int], most: int) -> Usage:
-    """Return what the processes take; memory that they share is looked at when it's over ``most``."""
+    """Return what the processes take; what is shared counts once when it's over ``most``."""
     known = list(pids)
     memory = sum(map(_memory, known))
     if memory > most:

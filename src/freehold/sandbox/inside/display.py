@@ -47,11 +47,10 @@ def _png(value: Any) -> bytes | None:
         drawn = _drawn(value)
         pyplot.close(value)
         return drawn
-    if (method := getattr(value, "_repr_png_", None)) is not None:
-        found = method()
-        data = found[0] if isinstance(found, tuple) else found
-        return bytes(data) if data else None
-    return None
+    if (method := getattr(value, "_repr_png_", None)) is None:
+        return None
+    data = method()
+    return data if isinstance(data, bytes) else None
 
 
 def _drawn(figure: Any) -> bytes:

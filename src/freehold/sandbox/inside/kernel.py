@@ -37,6 +37,7 @@ class Kernel:
         self._reading = channel.makefile("rb")
         self._moved = None if data == _CALLED else Moved(_CALLED, data)
         self._calls = 0
+        self._pid = os.getpid()
         self._running = False
         self._runner: asyncio.Runner | None = None
         self._module = ModuleType("__main__")
@@ -88,6 +89,8 @@ class Kernel:
         except BaseException as fault:  # noqa: BLE001 - whatever the code raises is its answer
             error = self._tell(fault)
         self._flush()
+        if os.getpid() != self._pid:
+            os._exit(0)  # a child that the code made and forgot; the call is its parent's
         return error
 
     def _execute(self, code: str) -> None:

@@ -24,7 +24,7 @@ def main(argument: str) -> None:
     sys.path.pop()  # where these modules were found
     told = json.loads(argument)
     if told["walls"]:
-        supervisor.watch_over(told["uid"])
+        supervisor.watch_over()
         told["limits"]["processes"] += supervisor.others(told["uid"])
     _limit(told["limits"])
     _worst_first()

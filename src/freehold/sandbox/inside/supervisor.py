@@ -9,10 +9,10 @@ from types import FrameType
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 1, 4, 36
 
 
-def watch_over(uid: int | None) -> None:
+def watch_over() -> None:
     """Return in a child; the parent ends with it, and ends all that it has left.
 
-    It also ends everything when the server dies. With a ``uid`` the session is another user's.
+    It also ends everything when the server dies.
     """
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,0 +1,219 @@
+"""What takes too much is bounded, or ends its own session with a reason; others live on."""
+
+import asyncio
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("bystander")
+
+ENDED = "The session was ended: "
+
+
+async def test_a_memory_bomb_gets_a_memory_error_and_keeps_its_variables(prison):
+    await prison.run("bomb", "kept = 7")
+    result = await prison.run("bomb", "held = [bytearray(1 << 30) for _ in range(64)]")
+    assert result["error"] == "MemoryError"
+    assert (await prison.run("bomb", "kept"))["text"] == "7\n"
+
+
+BOMBS = {
+    "eight processes": """
+        import os, time
+        for number in range(8):
+            if os.fork() == 0:
+                held = b"x" * (100 << 20)
+                time.sleep(60)
+        time.sleep(60)
+    """,
+    "shared memory": """
+        import mmap
+        held = []
+        while True:
+            held.append(mmap.mmap(-1, 16 << 20))
+            held[-1].write(b"x" * (16 << 20))
+    """,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+async def test_memory_is_counted_over_the_whole_session(prison, name):
+    result = await prison.run("bomb", _dedent(BOMBS[name]))
+    assert result["error"] == ENDED + "it used more than 256 MB of memory."
+    after = await prison.run("bomb", "'kept' in globals()")
+    assert after["text"].startswith("[A new session: it used more than 256 MB of memory.")
+    assert after["text"].endswith("False\n")
+
+
+async def test_memory_that_children_share_counts_once(prison):
+    code = """
+        import os, time
+        held = b"x" * (120 << 20)
+        children = []
+        for number in range(6):
+            child = os.fork()
+            if child == 0:
+                time.sleep(1)
+                os._exit(0)
+            children.append(child)
+        for child in children:
+            os.waitpid(child, 0)
+    """
+    assert (await prison.run("shared", _dedent(code)))["error"] is None
+
+
+async def test_a_fork_bomb_reaches_the_limit_of_its_session(prison):
+    code = """
+        import os, time
+        made = 0
+        try:
+            while made < 1000:
+                if os.fork() == 0:
+                    while True:
+                        time.sleep(60)
+                made += 1
+        except OSError as error:
+            print(type(error).__name__, made < 40)
+    """
+    assert (await prison.run("forks", _dedent(code)))["text"] == "BlockingIOError True\n"
+    assert len((await prison.ask("processes", key="forks"))["pids"]) < 5
+
+
+async def test_a_thread_bomb_reaches_the_limit_of_its_session(prison):
+    code = """
+        import threading, time
+        try:
+            for number in range(1000):
+                threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()
+        except RuntimeError as error:
+            print(number < 60)
+    """
+    assert (await prison.run("threads", _dedent(code)))["text"] == "True\n"
+
+
+ENDLESS = {
+    "sleeping": "import time\ntime.sleep(1000)",
+    "deaf": """
+        import signal, time
+        for number in range(1, 32):
+            if number not in (9, 19):
+                signal.signal(number, signal.SIG_IGN)
+        while True:
+            try:
+                time.sleep(1000)
+            except BaseException:
+                continue
+    """,
+    "stopped": "import os, signal, time\nos.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(1000)",
+    "exiting never": "import atexit, time\natexit.register(time.sleep, 1000)\ntime.sleep(1000)",
+}
+
+
+async def test_a_call_that_never_ends_is_ended_by_the_clock(prison):
+    calls = (prison.run(name, _dedent(code)) for name, code in ENDLESS.items())
+    ended = await asyncio.gather(*calls)
+    late = ENDED + "a call took longer than 5 s."
+    assert [result["error"] for result in ended] == [late] * len(ENDLESS)
+
+
+async def test_processor_time_is_counted_over_all_processes(prison):
+    code = """
+        import os
+        for number in range(3):
+            os.fork()
+        while True:
+            continue
+    """
+    result = await prison.run("burning", _dedent(code))
+    assert result["error"] in {
+        ENDED + "a call used more than 3 s of the processor.",
+        ENDED + "a call took longer than 5 s.",  # the machine has other work
+    }
+
+
+FLOODS = {
+    "print": "while True: print('x' * 1000)",
+    "write": "import os\nwhile True: os.write(1, b'x' * 65536)",
+    "another program": "import subprocess\nsubprocess.run(['yes', 'x' * 1000])",
+    "not a text": "import os\nwhile True: os.write(2, os.urandom(65536))",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+async def test_a_flood_of_output_is_cut_and_ended(prison, name):
+    result = await prison.run("flood", FLOODS[name])
+    assert result["error"] in {
+        ENDED + "it printed without end.",
+        ENDED + "a call took longer than 5 s.",  # the machine has other work
+        ENDED + "a call used more than 3 s of the processor.",
+    }
+    assert len(result["text"]) < 70_000
+    assert result["text"].endswith("[The rest of the output is left out.]\n")
+
+
+async def test_long_output_is_cut_and_the_session_lives_on(prison):
+    result = await prison.run("long", "kept = 1\nprint('y' * 200_000)")
+    assert result["error"] is None
+    assert result["text"].endswith("y\n[The rest of the output is left out.]\n")
+    assert (await prison.run("long", "kept"))["text"] == "1\n"
+
+
+async def test_files_without_number_end_the_session(prison):
+    code = """
+        import time
+        for number in range(100_000):
+            open(f"/mnt/data/{number}", "w").close()
+        time.sleep(60)
+    """
+    result = await prison.run("many", _dedent(code))
+    assert result["error"] == ENDED + "it made more than 600 files."
+
+
+async def test_a_full_disk_is_an_error_of_the_code_or_the_end_of_the_session(prison):
+    code = """
+        for number in range(64):
+            with open(f"/mnt/data/{number}.bin", "wb") as file:
+                file.write(b"x" * (4 << 20))
+    """
+    result = await prison.run("disk", _dedent(code))
+    assert result["error"] in {
+        "OSError: [Errno 28] No space left on device",
+        ENDED + "its files took more than 16 MB.",
+    }
+
+
+async def test_what_a_call_started_ends_with_it(prison):
+    code = """
+        import os, subprocess, sys
+        subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execvp("sleep", ["sleep", "1000"])
+            os._exit(0)
+    """
+    await prison.run("daemon", "1")
+    before = (await prison.ask("processes", key="daemon"))["pids"]
+    assert (await prison.run("daemon", _dedent(code)))["error"] is None
+    async with asyncio.timeout(5):
+        while (await prison.ask("processes", key="daemon"))["pids"] != before:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_session_that_is_ended_leaves_no_process(prison):
+    await prison.run("gone", "import subprocess; subprocess.Popen(['true']).wait()")
+    pids = (await prison.ask("processes", key="gone"))["pids"]
+    assert len(pids) >= 2
+    await prison.ask("end", key="gone")
+    assert (await prison.ask("alive", pids=pids))["pids"] == []
+
+
+async def test_the_server_is_none_the_worse(prison):
+    health = await prison.ask("health")
+    assert health["rss"] < 200 << 20
+    assert health["fds"] < 120
+    assert sorted(health["leftovers"]) == ["open.sock", "state"]
+
+
+def _dedent(code):
+    lines = code.splitlines()
+    return "\n".join(line[8:] if line.startswith(" " * 8) else line for line in lines)
