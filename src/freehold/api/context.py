@@ -15,8 +15,8 @@ from freehold.engines.viewer import Viewer
 from freehold.jobs.queue import Jobs
 from freehold.storage.blobs import Blobs
 from freehold.storage.database import Database
-from freehold.storage.vectors import Vectors
 from freehold.storage.events import Events
+from freehold.storage.vectors import Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Services:
     viewer: Viewer
     jobs: Jobs
     blobs: Blobs
+    events: Events
     reader: Reader
     vectors: Vectors
-    events: Events
 
 
 @dataclass(slots=True)
