@@ -13,6 +13,7 @@ from freehold.wire.shared import (
     by_field,
     by_kind,
 )
+from freehold.wire.vector_stores import FileChunkingStrategyParam
 
 
 class CursorQuery(ListQuery):
@@ -73,6 +74,25 @@ class ToolResources(Params):
     file_search: ToolResourcesFileSearch | None = None
 
 
+class ToolResourcesFileSearchVectorStore(Params):
+    """A vector store to be made together with what it is for."""
+
+    file_ids: list[str] | None = None
+    chunking_strategy: FileChunkingStrategyParam | None = None
+    metadata: dict[str, str] | None = None
+
+
+class ToolResourcesFileSearchParam(ToolResourcesFileSearch):
+    vector_stores: list[ToolResourcesFileSearchVectorStore] | None = None
+
+
+class ToolResourcesParam(Params):
+    """As ``ToolResources``, for something new: its vector store can be made at once."""
+
+    code_interpreter: ToolResourcesCodeInterpreter | None = None
+    file_search: ToolResourcesFileSearchParam | None = None
+
+
 class AssistantCreateParams(Params):
     """The body of ``createAssistant``. Documented limits are in ``limits.toml``."""
 
@@ -81,7 +101,7 @@ class AssistantCreateParams(Params):
     description: str | None = None
     instructions: str | None = None
     tools: list[AssistantToolParam] | None = None
-    tool_resources: ToolResources | None = None
+    tool_resources: ToolResourcesParam | None = None
     metadata: dict[str, str] | None = None
     temperature: float | None = None
     top_p: float | None = None

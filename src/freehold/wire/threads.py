@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from freehold.wire.assistants import ToolResources
+from freehold.wire.assistants import ToolResources, ToolResourcesParam
 from freehold.wire.messages import MessageCreateParams
 from freehold.wire.shared import Answer, Params
 
@@ -11,7 +11,7 @@ class ThreadCreateParams(Params):
     """The body of ``createThread``."""
 
     messages: list[MessageCreateParams] | None = None
-    tool_resources: ToolResources | None = None
+    tool_resources: ToolResourcesParam | None = None
     metadata: dict[str, str] | None = None
 
 

@@ -193,6 +193,59 @@ async def test_files_must_exist_and_be_for_tools(api):
     assert "has the purpose 'fine-tune'" in error["message"]
 
 
+async def test_vector_store_is_made_with_the_assistant(api):
+    file = await uploaded(api)
+    static = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 50}
+    inline = {
+        "file_ids": [file["id"]],
+        "chunking_strategy": {"type": "static", "static": static},
+        "metadata": {"k": "v"},
+    }
+    resources = {"file_search": {"vector_stores": [inline]}}
+    first = await assistant(api, tools=[{"type": "file_search"}], tool_resources=resources)
+    [store_id] = first["tool_resources"]["file_search"]["vector_store_ids"]
+    store = (await api.client.get(f"/v1/vector_stores/{store_id}")).json()
+    assert store["metadata"] == {"k": "v"}
+    assert store.get("expires_at") is None
+    kept = (await api.client.get(f"/v1/vector_stores/{store_id}/files")).json()["data"]
+    assert [one["id"] for one in kept] == [file["id"]]
+    assert kept[0]["chunking_strategy"]["static"] == static
+    resources = {"file_search": {"vector_store_ids": [store_id]}}
+    second = await assistant(api, tool_resources=resources)
+    assert second["tool_resources"] == resources
+    await api.client.delete(f"{PATH}/{first['id']}")
+    assert (await api.client.get(f"/v1/vector_stores/{store_id}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("search", "status", "param"),
+    [
+        (
+            {"vector_store_ids": ["vs_gone"]},
+            404,
+            "tool_resources.file_search.vector_store_ids",
+        ),
+        (
+            {"vector_store_ids": ["vs_gone"], "vector_stores": [{}]},
+            400,
+            "tool_resources.file_search",
+        ),
+        ({"vector_stores": [{}, {}]}, 400, "tool_resources.file_search.vector_stores"),
+        ({"vector_stores": [{"file_ids": ["file-gone"]}]}, 404, "file_id"),
+        (
+            {"vector_stores": [{"chunking_strategy": {"type": "none"}}]},
+            400,
+            "tool_resources.file_search.vector_stores[0].chunking_strategy.type",
+        ),
+    ],
+)
+async def test_vector_store_that_can_not_be_is_refused(shared, search, status, param):
+    resources = {"file_search": search}
+    error = await refused(shared, PATH, status=status, model="gpt-4o", tool_resources=resources)
+    assert error["param"] == param
+    assert (await shared.client.get(PATH)).json()["data"] == []
+
+
 async def test_assistants_are_listed_between_cursors_newest_first(api):
     ids = [(await assistant(api, name=str(n)))["id"] for n in range(5)]
     await listed_by(api, PATH, ids)

@@ -28,14 +28,21 @@ _SAMPLING = 1.0  # temperature and top_p, as the API shows them where none was g
 async def create(context: Context, body: AssistantCreateParams) -> Assistant:
     """Make an assistant of what was given and the defaults."""
     await _check(context, body)
+    services, resources = context.services, tool_resources.plan(body.tool_resources)
     row = {
         "id": new_id("assistant"),
         "project_id": context.project_id,
         "created_at": clock.now(),
-        "tool_resources": tool_resources.kept(body.tool_resources),
+        "tool_resources": resources.kept,
         **settings_of(body),
     }
-    await context.services.database.write(lambda connection: store.insert(connection, row))
+
+    def unit(connection: Connection) -> None:
+        resources.carry_out(connection, services, context.project_id)
+        store.insert(connection, row)
+
+    await services.database.write(unit)
+    services.jobs.wake()
     return shown(row)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
-from freehold.api.context import Context
+from freehold.api.context import Context, Services
 from freehold.core import clock, messages
 from freehold.core.errors import BadRequestError
 from freehold.core.ids import new_id
@@ -16,12 +16,14 @@ from freehold.resources.assistants import tool_resources
 from freehold.resources.assistants.tool_resources import Kept
 from freehold.resources.files import library
 from freehold.resources.threads import store
+from freehold.resources.vector_stores import attaching
 from freehold.wire.messages import (
     ImageFileContentBlock,
     MessageContentPartParam,
     MessageCreateParams,
     TextContentBlockParam,
 )
+from freehold.wire.vector_stores import ExpiresAfter, VectorStoreCreateParams
 
 _OF_PICTURES = ("vision", "assistants", "assistants_output")
 
@@ -30,6 +32,7 @@ _OF_PICTURES = ("vision", "assistants", "assistants_output")
 class Prepared:
     """Checked messages as rows without a thread, and the files that they bring for its tools."""
 
+    services: Services
     rows: tuple[Mapping[str, Any], ...]
     code_files: tuple[str, ...]
     search_files: tuple[str, ...]
@@ -43,6 +46,7 @@ async def prepare(
     for place, body in enumerate(bodies):
         await _check(context, body, f"{within}[{place}]." if within else "")
     return Prepared(
+        services=context.services,
         rows=tuple(_new(body) for body in bodies),
         code_files=_files_for("code_interpreter", bodies),
         search_files=_files_for("file_search", bodies),
@@ -52,8 +56,13 @@ async def prepare(
 def add(
     connection: Connection, thread: Mapping[str, Any], prepared: Prepared
 ) -> list[dict[str, Any]]:
-    """Append messages to a thread that was read under its lock; return their rows."""
-    resources = with_files(thread["tool_resources"], prepared)
+    """Append messages to a thread that was read under its lock; return their rows.
+
+    Works in the caller's own unit; afterwards wake the jobs, which index files for searches.
+    """
+    resources = with_code_files(thread["tool_resources"], prepared.code_files)
+    if prepared.search_files:
+        resources = _with_search_files(connection, thread["project_id"], resources, prepared)
     if resources != thread["tool_resources"]:
         store.change(connection, thread["id"], tool_resources=resources)
     rows = [{**row, "thread_id": thread["id"]} for row in prepared.rows]
@@ -61,12 +70,12 @@ def add(
     return rows
 
 
-def with_files(resources: Kept, prepared: Prepared) -> Kept:
-    """Return a thread's resources with the files of messages. Raises where they are too many."""
-    if not prepared.code_files:
+def with_code_files(resources: Kept, added: Sequence[str]) -> Kept:
+    """Return a thread's resources with more files for code. Raises where they are too many."""
+    if not added:
         return resources
     known = resources.get("code_interpreter", {}).get("file_ids", [])
-    file_ids = list(dict.fromkeys([*known, *prepared.code_files]))
+    file_ids = list(dict.fromkeys([*known, *added]))
     most = limits.figure("assistants", "code_interpreter_files")
     if len(file_ids) > most:
         raise BadRequestError(
@@ -76,6 +85,20 @@ def with_files(resources: Kept, prepared: Prepared) -> Kept:
             code="array_above_max_length",
         )
     return {**resources, "code_interpreter": {"file_ids": file_ids}}
+
+
+def _with_search_files(
+    connection: Connection, project_id: str, resources: Kept, prepared: Prepared
+) -> Kept:
+    """Put files into the thread's vector store, a new one where it has none that can be used."""
+    days = limits.figure("assistants", "thread_store_days")
+    new = VectorStoreCreateParams(
+        file_ids=list(prepared.search_files),
+        expires_after=ExpiresAfter(anchor="last_active_at", days=days),
+    )
+    known = resources.get("file_search", {}).get("vector_store_ids", [])
+    store_id = attaching.attach(connection, prepared.services, project_id, known, new)
+    return {**resources, "file_search": {"vector_store_ids": [store_id]}}
 
 
 def row(role: str, content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

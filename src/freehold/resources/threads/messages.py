@@ -39,7 +39,9 @@ async def create(context: Context, thread_id: str, body: MessageCreateParams) ->
         thread = threads.open_to_all(connection, project, thread_id, lock=True)
         return incoming.add(connection, thread, prepared)[0]
 
-    return shown(await context.services.database.write(unit))
+    row = await context.services.database.write(unit)
+    context.services.jobs.wake()
+    return shown(row)
 
 
 async def list_(context: Context, thread_id: str, query: MessageListParams) -> dict[str, Any]:

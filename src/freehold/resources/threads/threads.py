@@ -10,6 +10,7 @@ from freehold.api.context import Context
 from freehold.core import clock
 from freehold.core.errors import BadRequestError, NotFoundError
 from freehold.core.ids import new_id
+from freehold.data import limits
 from freehold.resources.assistants import tool_resources
 from freehold.resources.files import library
 from freehold.resources.threads import incoming, store
@@ -23,9 +24,12 @@ class NewThread:
 
     row: Mapping[str, Any]
     messages: incoming.Prepared
+    resources: tool_resources.Plan
 
     def insert(self, connection: Connection) -> list[dict[str, Any]]:
-        """Write it in the caller's own unit and return the rows of its messages."""
+        """Write it in the caller's own unit and return its messages; afterwards wake the jobs."""
+        services, project = self.messages.services, self.row["project_id"]
+        self.resources.carry_out(connection, services, project)
         store.insert(connection, self.row)
         return incoming.add(connection, self.row, self.messages)
 
@@ -33,13 +37,9 @@ class NewThread:
 async def create(context: Context, body: ThreadCreateParams) -> Thread:
     """Make a thread, with its first messages."""
     new = await prepare(context, body)
-    project = context.project_id
-
-    def unit(connection: Connection) -> Record:
-        new.insert(connection)
-        return found(store.find(connection, project, new.row["id"]), new.row["id"])
-
-    return shown(await context.services.database.write(unit))
+    await context.services.database.write(new.insert)
+    context.services.jobs.wake()
+    return await retrieve(context, new.row["id"])
 
 
 async def prepare(context: Context, body: ThreadCreateParams, within: str = "") -> NewThread:
@@ -47,14 +47,19 @@ async def prepare(context: Context, body: ThreadCreateParams, within: str = "") 
     library.refuse_without_retention(context)
     await tool_resources.check(context, body.tool_resources)
     messages = await incoming.prepare(context, body.messages or (), f"{within}messages")
+    resources = tool_resources.plan(
+        body.tool_resources,
+        days=limits.figure("assistants", "thread_store_days"),
+        needs_store=bool(messages.search_files),
+    )
     row = {
         "id": new_id("thread"),
         "project_id": context.project_id,
         "created_at": clock.now(),
-        "tool_resources": tool_resources.kept(body.tool_resources),
+        "tool_resources": incoming.with_code_files(resources.kept, messages.code_files),
         "metadata": body.metadata or {},
     }
-    return NewThread(row, messages)
+    return NewThread(row, messages, resources)
 
 
 async def retrieve(context: Context, thread_id: str) -> Thread:

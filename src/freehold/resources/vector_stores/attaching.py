@@ -16,8 +16,10 @@ def attach(
     store_ids: Sequence[str],
     new: VectorStoreCreateParams,
 ) -> str:
-    """Add the files of ``new`` to the first of the stores that can still be used, and return its
-    id. Where there is none ``new`` is made. Works in the caller's unit; afterwards wake the jobs.
+    """Add files to the first of the stores that can still be used, and return the store's id.
+
+    The files are those of ``new``, which is made where there is no such store. All of it happens in
+    the caller's own unit; afterwards wake the jobs.
     """
     usable = (
         row
