@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from freehold.data import document
-from freehold.wire import completions
+from freehold.wire import assistants, completions, messages, threads
 from freehold.wire.chat import ChatCompletion, CompletionCreateParams
 from freehold.wire.chat_chunk import ChatCompletionChunk
 from freehold.wire.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams
@@ -28,6 +28,10 @@ Layout = dict[str, tuple[bool, frozenset[str]]]
 ABSENT = (False, frozenset[str]())
 
 ALWAYS_SENT = "our usage always has both details objects in full"
+PAIRS = "any object by its schema, pairs of text by its words"
+AS_GIVEN = "shown as it was given: the request's type has checked it"
+ONE_OF = "its oneOf only says that one of the two must be there"
+FILE = "required, which the description says of the array instead of its items"
 HELPERS = "the official clients' helpers send it back with an answer"
 TYPED = {
     CompletionCreateParams: (
@@ -95,6 +99,42 @@ TYPED = {
         },
     ),
     UploadPart: ("UploadPart", {}),
+    assistants.AssistantCreateParams: (
+        "CreateAssistantRequest",
+        {"metadata.*": PAIRS, "tool_resources.file_search*": ONE_OF},
+    ),
+    assistants.AssistantUpdateParams: ("ModifyAssistantRequest", {"metadata.*": PAIRS}),
+    assistants.Assistant: (
+        "AssistantObject",
+        {
+            "metadata.*": PAIRS,
+            "response_format*": AS_GIVEN,
+            "temperature": "optional in its schema, always sent",
+            "tool_resources*": AS_GIVEN,
+            "tools[[]]*": AS_GIVEN,
+            "top_p": "optional in its schema, always sent",
+        },
+    ),
+    assistants.AssistantDeleted: ("DeleteAssistantResponse", {}),
+    threads.ThreadCreateParams: (
+        "CreateThreadRequest",
+        {
+            "messages[[]].attachments[[]].file_id": FILE,
+            "messages[[]].metadata.*": PAIRS,
+            "metadata.*": PAIRS,
+            "tool_resources.file_search*": ONE_OF,
+        },
+    ),
+    threads.ThreadUpdateParams: ("ModifyThreadRequest", {"metadata.*": PAIRS}),
+    threads.Thread: ("ThreadObject", {"metadata.*": PAIRS, "tool_resources*": AS_GIVEN}),
+    threads.ThreadDeleted: ("DeleteThreadResponse", {}),
+    messages.MessageCreateParams: (
+        "CreateMessageRequest",
+        {"attachments[[]].file_id": FILE, "metadata.*": PAIRS},
+    ),
+    messages.MessageUpdateParams: ("ModifyMessageRequest", {"metadata.*": PAIRS}),
+    messages.Message: ("MessageObject", {"attachments[[]].file_id": FILE, "metadata.*": PAIRS}),
+    messages.MessageDeleted: ("DeleteMessageResponse", {}),
     Model: ("Model", {}),
     ModelList: ("ListModelsResponse", {}),
     ModelDeleted: (
