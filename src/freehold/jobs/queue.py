@@ -69,25 +69,9 @@ class Jobs:
         Where a job of this kind and ``key`` lives, nothing is added and its id is returned. With
         ``here`` this process's worker has it from the start, and runs it once ``begin`` is called.
         """
-        now = clock.now()
-        job_id = new_id("job")
-        row = {
-            "id": job_id,
-            "kind": kind,
-            "key": key,
-            "project_id": project_id,
-            "state": "queued",
-            "priority": priority,
-            "payload": payload,
-            "created_at": now,
-            "run_at": now if run_at is None else run_at,
-            **(self.worker.lease(now) if here and self.worker else {}),
-        }
-        while not store.insert(connection, row):
-            # The living one may end between the two statements: then there is room.
-            if key is not None and (living := store.live(connection, kind, key)):
-                return living.id
-        return job_id
+        lease = self.worker.lease(clock.now()) if here and self.worker else {}
+        about = {"project_id": project_id, "priority": priority, "key": key}
+        return add(connection, kind, payload, run_at=run_at, **about, **lease)
 
     def cancel(self, connection: Connection, kind: str, key: str) -> bool:
         """Ask for the end of the job of this kind and key; False where none lives."""
@@ -139,3 +123,33 @@ class Jobs:
             waiting.discard(news)
             if not waiting:
                 self._waiting.pop(job_id, None)
+
+
+def add(
+    connection: Connection,
+    kind: str,
+    payload: Any,
+    *,
+    key: str | None,
+    run_at: int | None = None,
+    **columns: Any,
+) -> str:
+    """Add a job in the caller's unit and return its id, or that of the living one of this key."""
+    now = clock.now()
+    job_id = new_id("job")
+    row = {
+        "id": job_id,
+        "kind": kind,
+        "key": key,
+        "state": "queued",
+        "priority": job.NORMAL,
+        "payload": payload,
+        "created_at": now,
+        "run_at": now if run_at is None else run_at,
+        **columns,
+    }
+    while not store.insert(connection, row):
+        # The living one may end between the two statements: then there is room.
+        if key is not None and (living := store.live(connection, kind, key)):
+            return living.id
+    return job_id

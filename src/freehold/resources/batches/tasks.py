@@ -11,28 +11,46 @@ from freehold.api.operation import Bound
 from freehold.api.tasks import task
 from freehold.core import clock
 from freehold.core.errors import NotFoundError
+from freehold.jobs import queue
 from freehold.jobs.job import Again, Failure, JobCancelledError, JobContext
 from freehold.resources.batches import checks, store
 from freehold.resources.batches.execution import Execution, errors_of, output_of
-from freehold.resources.batches.service import KIND
+from freehold.resources.batches.service import KIND, PRIORITY
 from freehold.resources.files import library
 from freehold.resources.files.library import Output, Owner
 
 _ATTEMPTS = 12  # a model that can't be loaded is waited for, some twenty minutes
+_FINISH = "batches.finish"
 _RUNNING = ("in_progress", "cancelling")
 _UNENDED = ("validating", *_RUNNING, "finalizing")
 
 
 def fail(connection: Connection, failure: Failure) -> None:
-    """End the batch of a job that was given up or cancelled by the operator."""
-    if failure.key is not None:
-        batch_id, now = failure.key, clock.now()
-        code = "server_error" if failure.state == "failed" else "batch_cancelled"
-        values: dict[str, Any] = {"status": failure.state, f"{failure.state}_at": now}
-        if failure.state == "failed":
-            values["errors"] = _errors([_told(code, failure.reason)])
-        store.change(connection, batch_id, _UNENDED, **values)
-        _forget(connection, batch_id)
+    """End the batch of a job that was given up; what was answered becomes its files first."""
+    values: dict[str, Any] = {"status": "finalizing", "ends_as": failure.state}
+    values["finalizing_at"] = clock.now()
+    if failure.state == "failed":
+        values["errors"] = _errors([_told("server_error", failure.reason)])
+    if failure.key and store.change(connection, failure.key, _UNENDED, **values):
+        owner = failure.project_id
+        queue.add(connection, _FINISH, {}, key=failure.key, project_id=owner, priority=PRIORITY)
+
+
+def abandon(connection: Connection, failure: Failure) -> None:
+    """End a batch whose files can't be written either."""
+    if failure.key:
+        faults = _errors([_told("server_error", failure.reason)])
+        values = {"status": "failed", "failed_at": clock.now(), "errors": faults}
+        store.change(connection, failure.key, _UNENDED, **values)
+        _forget(connection, failure.key)
+
+
+@task(_FINISH, on_failure=abandon, max_attempts=_ATTEMPTS)
+async def finish(services: Services, job: JobContext) -> None:
+    """Write the files of a batch whose own job was given up."""
+    batch = await services.database.read(lambda c: store.load(c, job.key or ""))
+    if batch is not None and batch.status == "finalizing":
+        await _Work(services, job, batch).finalize()
 
 
 @task(KIND, on_failure=fail, max_attempts=_ATTEMPTS)
@@ -67,7 +85,7 @@ class _Work:
             if outcome == "crowded":
                 return Again(after_s=1)
             await self._begin_to_end(outcome)
-        await self._finalize()
+        await self.finalize()
         if self._batch.ends_as == "cancelled":
             raise JobCancelledError
         return None
@@ -106,7 +124,7 @@ class _Work:
             return {"status": "cancelling", "cancelling_at": asked_at, "ends_as": outcome}
         return {"status": "finalizing", "finalizing_at": clock.now(), "ends_as": outcome}
 
-    async def _finalize(self) -> None:
+    async def finalize(self) -> None:
         """Turn what was gathered into files and end the batch, in one unit."""
         owner = Owner(self._batch.organization_id, self._batch.project_id)
         async with AsyncExitStack() as stack:
