@@ -35,6 +35,7 @@ from freehold.resources.organization.keyring import DatabaseKeyRing
 from freehold.resources.organization.ledger import DatabaseUsageLedger
 from freehold.resources.organization.ratelimits import RateLimitFigures
 from freehold.resources.organization.service import FirstKeys
+from freehold.sandbox.pool import Sandboxes
 from freehold.storage.blobs_open import open_blobs
 from freehold.storage.database import Database
 from freehold.storage.events import Events
@@ -66,6 +67,7 @@ class Server:
         self._loading: asyncio.Task[None] | None = None
         self._stopped = False
         self._jobs = Jobs(database)
+        self._sandboxes = Sandboxes(settings.interpreter, hidden=(settings.state_dir,))
         services = Services(
             settings=settings,
             database=database,
@@ -79,6 +81,7 @@ class Server:
             reader=Reader(),
             vectors=Vectors(database, settings.vector_cache_mb * 1_000_000),
             events=Events(),
+            sandboxes=self._sandboxes,
         )
         self._crew = Crew(settings, self._jobs, bound(resources, services))
         self.api = API(
@@ -115,6 +118,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
         await self._crew.stop()
+        await self._sandboxes.close()
         await self.registry.close()
         await self._fetcher.close()
         await self._ledger.close()

@@ -52,7 +52,8 @@ class ModelRow(BaseModel):
     ``vocabulary`` names the table that its token ids in the API belong to; None: the engine's own.
     ``temperature`` applies where the caller gives none, ``temperature_many`` where the caller
     gives none and asks for several answers; both belong to the weights, not to OpenAI's name, as do
-    ``options``, which are the engine's.
+    ``options``, which are the engine's. ``useful_context`` is how many tokens of passages a weak
+    model can make use of; None: as many as fit.
     """
 
     model_config = _STRICT
@@ -82,6 +83,7 @@ class ModelRow(BaseModel):
     template: str | None = None
     system_prompt: str | None = None
     options: dict[str, Any] = Field(default_factory=dict[str, Any])
+    useful_context: int | None = None
     licence: str | None = None
 
 

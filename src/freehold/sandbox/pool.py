@@ -43,7 +43,9 @@ class Sandboxes:
         self._watching: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Begin to watch, and to start a kernel in the background."""
+        """Begin to watch, and to start a kernel in the background; once is enough."""
+        if self._watching is not None:
+            return
         self._watching = asyncio.create_task(self._watch())
         self._warm = asyncio.create_task(self._start())
 

@@ -6,6 +6,8 @@ import pytest
 from runs import House
 from servers import in_process, scripted
 
+HASHING = {"backend": "api.embeddings.hashing:HashEngine", "kind": "embedding"}
+
 
 @pytest.fixture
 async def house(tmp_path):
@@ -13,7 +15,9 @@ async def house(tmp_path):
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(*script: dict[str, Any], **settings: Any) -> House:
-            running = in_process(tmp_path / "state", models=scripted(*script), **settings)
+            models = {**scripted(*script), "hashing": HASHING}
+            settings = {"models": models, "default_embedding_model": "hashing", **settings}
+            running = in_process(tmp_path / "state", **settings)
             return House(await stack.enter_async_context(running))
 
         yield start

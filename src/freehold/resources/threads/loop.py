@@ -5,9 +5,7 @@ import base64
 import logging
 import traceback
 from contextlib import aclosing
-from typing import Any, Final
-
-from sqlalchemy import Connection
+from typing import Any
 
 from freehold.api.accounting import Account, Counts
 from freehold.api.auth import Principal
@@ -26,14 +24,22 @@ from freehold.resources.chat import answer
 from freehold.resources.chat.choice import Choice
 from freehold.resources.chat.prepare import Prepared, fit, look
 from freehold.resources.files import library
-from freehold.resources.threads import run_end, run_prompt, tool_offer
-from freehold.resources.threads.loop_turn import Turn
+from freehold.resources.threads import (
+    citation,
+    run_end,
+    run_prompt,
+    tool_offer,
+    tool_paths,
+    tool_search,
+)
+from freehold.resources.threads.loop_calls import Calls
+from freehold.resources.threads.loop_turn import Material, Turn
 from freehold.resources.threads.run_journal import Journal
 from freehold.resources.threads.run_prompt import PromptBudgetError, Wish
+from freehold.resources.threads.tool_offer import Offer
 
 log = logging.getLogger("freehold.runs")
 
-EXPIRY: Final = "runs.expire"
 _BREAKDOWNS = 3  # of an engine, before the run is given up
 _OVERLOADED = "server_overloaded"
 
@@ -47,6 +53,9 @@ class Loop:
         self._stream = stream
         self._run = journal.run
         self._offer = tool_offer.offer(self._run["tools"])
+        self._calls = Calls(services, journal, self._offer)
+        if self._offer.has("code_interpreter"):
+            services.sandboxes.open()  # a session gets ready while the model writes its code
         self._turn: Turn | None = None
         self._pictures: dict[str, str] = {}
         self._rounds = 0
@@ -58,8 +67,9 @@ class Loop:
 
     async def go_on(self) -> None:
         """Advance until the run has ended or waits for outputs."""
-        if self._journal.calls is not None and not await self._make_calls():
+        if not await self._calls.make():
             return
+        await self._search_first()
         while not await self._round():
             pass
 
@@ -86,14 +96,13 @@ class Loop:
             await self._journal.end("incomplete", reason="max_completion_tokens")
             return True
         if choice.calls:
-            await self._record(choice, used)
-            return not await self._make_calls()
+            await self._calls.record(choice.calls, used)
+            return not await self._calls.make()
         await self._finish(turn, choice, used)
         return True
 
     async def _finish(self, turn: Turn, choice: Choice, used: tuple[int, int]) -> None:
-        await turn.open_message()
-        content = turn.content()
+        content = await turn.finish()
         match choice.finish_reason:
             case "length":
                 await self._journal.finish(content, used, "incomplete", "max_tokens")
@@ -124,7 +133,7 @@ class Loop:
         prepared = await look(prepared, engine, self._services)
         prepared = await fit(prepared, engine)
         choice = Choice(0, prepared.promise)
-        self._turn = turn = Turn(self._journal, choice, self._offer, self._new_pictures())
+        self._turn = turn = Turn(self._journal, choice, self._offer, self._material())
         account = Account(context, prepared.estimate(), lambda: choice.tokens)
         with account:
             async with (
@@ -148,10 +157,11 @@ class Loop:
         )
         called = any(step["type"] == "tool_calls" for step in self._journal.steps)
         wish = Wish(
-            self._offer,
+            self._offered(),
             forced=not called,
             may_call=self._rounds < limits.figure("runs", "rounds"),
             stream=self._stream,
+            passages=self._passages(),
         )
         return await run_prompt.fitted(self._run, model, engine, talk, wish)
 
@@ -166,6 +176,45 @@ class Loop:
                 continue
             packed = base64.b64encode(data).decode()
             self._pictures[file_id] = f"data:image/png;base64,{packed}"
+
+    async def _search_first(self) -> None:
+        """Search for the question of a weak model, which would not do so by itself."""
+        done = any(step["type"] == "tool_calls" for step in self._journal.steps)
+        asked = run_prompt.question(self._journal.messages)
+        searches = self._run["tool_choice"] != "none" and asked.strip()
+        if self._weak and searches and not done:
+            await self._calls.search_first(asked)
+
+    @property
+    def _weak(self) -> bool:
+        """Whether the model searches files only where we do it for it."""
+        model = self._services.registry.find(self._run["model"])
+        return self._offer.has("file_search") and tool_search.useful_context(model) is not None
+
+    def _offered(self) -> Offer:
+        """Return the tools that the model is shown: a weak one has been given what was found."""
+        if not self._weak:
+            return self._offer
+        return tool_offer.offer([t for t in self._run["tools"] if t["type"] != "file_search"])
+
+    def _passages(self) -> str:
+        if not self._weak:
+            return ""
+        results = [
+            result
+            for step in self._journal.steps
+            for call in step["details"].get("tool_calls", ())
+            for result in call.get("file_search", {}).get("results", ())
+        ]
+        return tool_search.passages(run_prompt.question(self._journal.messages), results)
+
+    def _material(self) -> Material:
+        """Return what the next answer may point to."""
+        run_id, steps = self._run["id"], self._journal.steps
+        before = sum(message["run_id"] != run_id for message in self._journal.messages)
+        return Material(
+            citation.sources(steps, before), tool_paths.made(steps), self._new_pictures()
+        )
 
     def _new_pictures(self) -> list[str]:
         """Return the pictures that were made since the run's last message."""
@@ -194,48 +243,6 @@ class Loop:
     def _spent(self) -> bool:
         most = self._run["max_completion_tokens"]
         return most is not None and self._run["completion_tokens"] >= most
-
-    async def _record(self, choice: Choice, used: tuple[int, int]) -> None:
-        shown = [
-            tool_offer.made(self._offer.kind(call.name), call.id, call.name, call.arguments)
-            for call in choice.calls
-        ]
-        made = [
-            {"id": call.id, "name": call.name, "arguments": call.arguments, "output": None}
-            for call in choice.calls
-        ]
-        await self._journal.record_calls(shown, made, used)
-
-    async def _make_calls(self) -> bool:
-        """Make the calls that are ours; return whether all have their outputs by then."""
-        step = self._journal.calls
-        assert step is not None  # noqa: S101 - asked for only where there are calls
-        required = [
-            call
-            for call in step["details"]["tool_calls"]
-            if call["type"] == "function" and call["function"]["output"] is None
-        ]
-        if not required:
-            await self._journal.close_calls()
-            return True
-        asked = [
-            {
-                "id": call["id"],
-                "type": "function",
-                "function": {
-                    "name": call["function"]["name"],
-                    "arguments": call["function"]["arguments"],
-                },
-            }
-            for call in required
-        ]
-        await self._journal.require_outputs(asked, self._expire)
-        return False
-
-    def _expire(self, connection: Connection) -> None:
-        """See that the run ends where nobody submits the outputs in time."""
-        run_at = self._run["expires_at"]
-        self._services.jobs.enqueue(connection, EXPIRY, {}, key=self._run["id"], run_at=run_at)
 
     def _context(self) -> Context:
         run = self._run

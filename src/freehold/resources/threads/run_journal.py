@@ -43,6 +43,7 @@ class Journal:
 
     def __init__(self, job: JobContext, events: Events, *, results: bool) -> None:
         self.run: Row = {}
+        self.thread: Row = {}
         self.steps: list[Row] = []
         self.messages: list[Row] = []
         self.calls: Row | None = None  # the step of calls that have begun
@@ -59,7 +60,7 @@ class Journal:
         was = await self._write(lambda connection: _begun(connection, run_id))
         if was is None:
             return False
-        self.run, steps, self.messages = was
+        self.run, self.thread, steps, self.messages = was
         self.steps = [step for step in steps if step["status"] != "in_progress"]
         for step in steps:
             if step["status"] == "in_progress" and step["calls"] is not None:
@@ -156,12 +157,14 @@ class Journal:
         self._counted(used)
         step |= values
 
-    async def answer_call(self, place: int, shown: Mapping[str, Any], output: str) -> None:
-        """Write down what came of a call: as the API shows it, and as the model is told."""
+    async def answer_call(
+        self, place: int, shown: Mapping[str, Any], said: Mapping[str, Any]
+    ) -> None:
+        """Write down what came of a call: as the API shows it, and what the model is told."""
         step = self._calls_step()
         calls = [dict(call) for call in step["details"]["tool_calls"]]
         made = [dict(call) for call in step["calls"]]
-        calls[place], made[place]["output"] = dict(shown), output
+        calls[place], made[place] = dict(shown), {**made[place], **said}
         values = {"details": {"type": "tool_calls", "tool_calls": calls}, "calls": made}
 
         def unit(connection: Connection) -> None:
@@ -222,6 +225,10 @@ class Journal:
         """Wait until nothing is being written."""
         if self._pending is not None:
             await asyncio.wait({self._pending})
+
+    def shown_search(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what listeners are shown of a search."""
+        return step_view.shown_call(call, results=self._results)["file_search"]
 
     def tell(self, event: str, data: Mapping[str, Any]) -> None:
         """Tell those who listen of an object."""
@@ -306,16 +313,18 @@ class Journal:
         return await asyncio.shield(self._pending)
 
 
-def _begun(connection: Connection, run_id: str) -> tuple[Row, list[Row], list[Row]] | None:
-    row = run_store.load(connection, run_id)
-    if row is None or row["status"] not in run_state.WORKING:
+def _begun(connection: Connection, run_id: str) -> tuple[Row, Row, list[Row], list[Row]] | None:
+    run = run_store.load(connection, run_id)
+    if run is None or run["status"] not in run_state.WORKING:
         return None
-    run = row
+    thread = store.find(connection, run["project_id"], run["thread_id"])
+    if thread is None:  # deleted, with all that is on it
+        return None
     started = {"status": "in_progress", "started_at": run["started_at"] or clock.now()}
     if run_store.change(connection, run_id, ("queued",), **started):
         run |= started
     talk = step_store.conversation(connection, run["thread_id"])
-    return run, step_store.of_run(connection, run_id), talk
+    return run, thread, step_store.of_run(connection, run_id), talk
 
 
 def _remove(connection: Connection, run: Row, step: Row) -> None:

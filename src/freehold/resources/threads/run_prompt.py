@@ -15,6 +15,7 @@ from freehold.wire.chat import CompletionCreateParams
 Row = Mapping[str, Any]
 Turn = dict[str, Any]  # a message of a chat, as a request has it
 _DEFAULT = 1.0  # a temperature or top_p that says nothing: the model's own applies
+_PASSAGES = "{passages}\n\n{question}"
 _TURN = 16  # more tokens than a template adds to a turn
 
 
@@ -34,14 +35,14 @@ class Conversation:
 class Wish:
     """How the next turn is to be made.
 
-    ``forced``: the run's ``tool_choice`` is still due. ``notes`` are for the model only.
+    ``forced``: the run's ``tool_choice`` is still due. ``passages`` are shown with the question.
     """
 
     offer: Offer
     forced: bool
     may_call: bool
     stream: bool
-    notes: str = ""
+    passages: str = ""
 
 
 def conversation(
@@ -131,11 +132,11 @@ async def _fits(prepared: Prepared, engine: TextEngine, room: int) -> bool:
 
 
 def _body(run: Row, model: Model, turns: Sequence[Turn], wish: Wish) -> CompletionCreateParams:
-    told = [text for text in (run["instructions"], wish.notes) if text]
-    system = [{"role": "system", "content": "\n\n".join(told)}] if told else []
+    told: str = run["instructions"]
+    system = [{"role": "system", "content": told}] if told else []
     given: dict[str, Any] = {
         "model": run["model"],
-        "messages": [*system, *turns],
+        "messages": [*system, *_with_passages(turns, wish.passages)],
         "stream": wish.stream or None,
         "max_completion_tokens": _most(run, model),
     }
@@ -147,6 +148,25 @@ def _body(run: Row, model: Model, turns: Sequence[Turn], wish: Wish) -> Completi
     if wish.offer.tools and wish.may_call:
         given |= _tools(run, wish)
     return CompletionCreateParams.model_validate(given)
+
+
+def question(messages: Sequence[Row]) -> str:
+    """Return what the user said last."""
+    asked = next((m for m in reversed(messages) if m["role"] == "user"), None)
+    parts = asked["content"] if asked else ()
+    return "\n\n".join(part["text"]["value"] for part in parts if part["type"] == "text")
+
+
+def _with_passages(turns: Sequence[Turn], passages: str) -> list[Turn]:
+    """Put passages before the user's last question, where a weak model looks for them."""
+    shown = list(turns)
+    places = [place for place, turn in enumerate(shown) if turn["role"] == "user"]
+    if passages and places:
+        asked = shown[places[-1]]
+        if isinstance(asked["content"], str):
+            content = _PASSAGES.format(passages=passages, question=asked["content"])
+            shown[places[-1]] = {**asked, "content": content}
+    return shown
 
 
 def _most(run: Row, model: Model) -> int | None:
@@ -178,17 +198,18 @@ def _of_step(step: Row, written: Mapping[str, Row]) -> list[Turn]:
     if details["type"] == "message_creation":
         message = written.get(details["message_creation"]["message_id"])
         return [] if message is None else [_of_message(message, {})]
+    made = [call for call in step["calls"] or () if call.get("by") is None]
     calls = [
         {
             "id": call["id"],
             "type": "function",
             "function": {"name": call["name"], "arguments": call["arguments"]},
         }
-        for call in step["calls"] or ()
+        for call in made
     ]
     outputs = [
         {"role": "tool", "tool_call_id": call["id"], "content": call["output"] or ""}
-        for call in step["calls"] or ()
+        for call in made
     ]
     return [{"role": "assistant", "content": None, "tool_calls": calls}, *outputs] if calls else []
 

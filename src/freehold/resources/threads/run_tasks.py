@@ -10,7 +10,8 @@ from freehold.core import clock
 from freehold.core.errors import ServiceUnavailableError
 from freehold.jobs.job import Failure, JobCancelledError, JobContext, LeaseLostError
 from freehold.resources.threads import run_end, run_store, stream
-from freehold.resources.threads.loop import EXPIRY, Loop
+from freehold.resources.threads.loop import Loop
+from freehold.resources.threads.loop_calls import EXPIRY
 from freehold.resources.threads.run_begin import KIND, run_of
 from freehold.resources.threads.run_journal import Journal
 

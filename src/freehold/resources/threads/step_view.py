@@ -36,12 +36,13 @@ def _without_results(details: Mapping[str, Any]) -> dict[str, Any]:
     """Return the details with the files of each search's results, but not their content."""
     if details["type"] != "tool_calls":
         return dict(details)
-    return {**details, "tool_calls": [_call_without_results(c) for c in details["tool_calls"]]}
+    return {**details, "tool_calls": [shown_call(c, results=False) for c in details["tool_calls"]]}
 
 
-def _call_without_results(call: Mapping[str, Any]) -> dict[str, Any]:
+def shown_call(call: Mapping[str, Any], *, results: bool) -> dict[str, Any]:
+    """Return a call; what a search found is shown where ``results`` says so."""
     search = call.get("file_search")
-    if not search or "results" not in search:
+    if results or not search or "results" not in search:
         return dict(call)
     files = [{k: v for k, v in found.items() if k != "content"} for found in search["results"]]
     return {**call, "file_search": {**search, "results": files}}

@@ -40,7 +40,13 @@ class TextDeltas:
         self._start = b"event: thread.message.delta\ndata: " + start + part
 
     def piece(self, text: str) -> bytes:
+        """Return the event of more text."""
         return self._start + orjson.dumps(text) + b"}}]}}\n\n"
+
+    def annotated(self, text: str, annotation: Mapping[str, Any]) -> bytes:
+        """Return the event of more text, perhaps none, and an annotation."""
+        noted = orjson.dumps([annotation])
+        return self._start + orjson.dumps(text) + b',"annotations":' + noted + b"}}]}}\n\n"
 
 
 def step_delta(step_id: str, calls: list[dict[str, Any]]) -> bytes:
