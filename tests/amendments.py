@@ -96,11 +96,27 @@ def _completions() -> tuple[Amendment, ...]:
     )
 
 
+def _moderations() -> tuple[Amendment, ...]:
+    """The text models of the example know eleven categories, and no types of input."""
+    result = ("properties", "results", "items")
+    items = document.schema("CreateModerationResponse")["properties"]["results"]["items"]
+    names = items["properties"]["categories"]["required"]
+    older = {"required": [name for name in names if not name.startswith("illicit")]}
+    reason = "absent in the example of text-moderation-007"
+    answer = "CreateModerationResponse"
+    return (
+        Amendment(answer, (*result, "properties", "categories"), older, reason),
+        Amendment(answer, (*result, "properties", "category_scores"), older, reason),
+        Amendment(answer, result, {"required": [*items["required"][:3]]}, reason),
+    )
+
+
 AMENDMENTS = (
     *_lists(),
     *_embeddings(),
     *_batches(),
     *_completions(),
+    *_moderations(),
     _stored_messages(),
     Amendment(
         "ResponseFormatJsonSchema",

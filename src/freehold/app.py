@@ -75,7 +75,7 @@ class Server:
             limits=LocalRateLimits(figures, enforced=settings.rate_limits),
             usage=self._ledger,
             fetcher=self._fetcher,
-            viewer=Viewer(),
+            viewer=Viewer(weights),
             jobs=self._jobs,
             blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
             reader=Reader(),

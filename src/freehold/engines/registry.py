@@ -18,10 +18,17 @@ from freehold.core.errors import (
 from freehold.core.settings import NO_MODEL, ModelBinding, Settings, SettingsError
 from freehold.data import document
 from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName
-from freehold.engines.base import EmbeddingEngine, EngineLoadError, EngineStatus, TextEngine
+from freehold.engines.base import (
+    EmbeddingEngine,
+    EngineLoadError,
+    EngineStatus,
+    ModerationEngine,
+    TextEngine,
+)
 from freehold.engines.budget import MEGABYTE, MemoryBudget, machine_budget
 from freehold.engines.holder import Engine, Holder, LoadFailedError
 from freehold.engines.loading import (
+    JUDGE,
     LLAMA,
     NAMED_BACKENDS,
     UPSTREAM,
@@ -36,7 +43,12 @@ from freehold.engines.weights import WeightsStore
 _API_TEMPERATURE = 1.0
 _TEXT_KINDS = frozenset({"chat", "completion"})
 # What an operator's own id can be asked for: all that our own model of its kind takes.
-_USES: Mapping[str, Use] = {"chat": "chat", "completion": "chat", "embedding": "embedding"}
+_USES: Mapping[str, Use] = {
+    "chat": "chat",
+    "completion": "chat",
+    "embedding": "embedding",
+    "moderation": "moderation",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,11 @@ class Model:
     def embedding(self) -> Holder[EmbeddingEngine]:
         """The embedding engine. Raises ``NotBuiltError`` where the model has none."""
         return cast("Holder[EmbeddingEngine]", self._of("embedding", "embedding"))
+
+    @property
+    def moderation(self) -> Holder[ModerationEngine]:
+        """The moderation engine. Raises ``NotBuiltError`` where the model has none."""
+        return cast("Holder[ModerationEngine]", self._of("moderation", "moderation"))
 
     @property
     def vocabulary(self) -> VocabularyName | None:
@@ -214,8 +231,22 @@ class Registry:
             self._check_kind(pattern)
         for name, binding in self._settings.models.items():
             check_options(name, binding)
+            self._check_judge(name, binding)
             if binding.pinned and not _is_pattern(name):
                 self.find(name)
+
+    def _check_judge(self, name: str, binding: ModelBinding) -> None:
+        """Raise ``SettingsError`` for a judge that is no model of text."""
+        if binding.backend not in {"judge", JUDGE}:
+            return
+        row = self._catalogue.find(binding.model or "")
+        bound = self._settings.models.get(binding.model or "")
+        kind = row.kind if row else bound and bound.kind
+        if kind not in _TEXT_KINDS:
+            raise SettingsError(
+                f'models."{name}": a judge needs the id of a chat model as `model`'
+                f"{f', which {binding.model} is not' if binding.model else ''}."
+            )
 
     def _check_kind(self, pattern: str) -> None:
         """Raise ``SettingsError`` for a pattern that matches ids of other kinds only."""
@@ -238,6 +269,7 @@ class Registry:
             kind=binding.kind,
             created=_created(binding, ours),
             owned_by=binding.owned_by or "freehold",
+            input=ours.input if binding.kind == "moderation" else ("text",),
             context_window=binding.context_window,
             max_output_tokens=binding.max_output_tokens or binding.context_window,
             operations=ours.operations,
@@ -289,6 +321,8 @@ class Registry:
     def _catalogue_spec(self, use: Use, row: ModelRow) -> EngineSpec:
         if row.backend is None:
             raise _unservable(row.id, use)
+        if use == "moderation":
+            return self._classifier_spec(row.backend, row.base)
         return EngineSpec(
             use=use,
             backend=row.backend,
@@ -301,10 +335,20 @@ class Registry:
             options=json.dumps(row.options, sort_keys=True),
         )
 
+    def _classifier_spec(self, backend: str, base: str | None) -> EngineSpec:
+        """Return our classifier upon our embedding model, whatever serves embeddings here."""
+        row = self._catalogue.find(base or "")
+        under = self._catalogue_spec("embedding", row) if row else None
+        return EngineSpec(use="moderation", backend=backend, model="moderation", base=under)
+
     def _bound_spec(
         self, use: Use, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None
     ) -> EngineSpec:
         backend = NAMED_BACKENDS[use].get(binding.backend, binding.backend)
+        if backend == JUDGE:
+            return self._judge_spec(row, binding)
+        if use == "moderation" and backend == NAMED_BACKENDS[use]["classifier"]:
+            return self._catalogue_spec(use, self._our_row(use))
         name = binding.model or row.id
         if backend == LLAMA:
             name = defaults.id if defaults else Path(binding.weights or row.id).name
@@ -322,6 +366,17 @@ class Registry:
             options=options_of(backend, binding, defaults.options if defaults else {}),
         )
 
+    def _judge_spec(self, row: ModelRow, binding: ModelBinding) -> EngineSpec:
+        judge = self.find(binding.model or "")
+        return EngineSpec(
+            use="moderation",
+            backend=JUDGE,
+            model=f"{row.id} by {judge.id}",
+            slots=binding.slots,
+            options=options_of(JUDGE, binding, {}),
+            base=judge.spec,
+        )
+
     def _holder(self, spec: EngineSpec) -> Holder[Any]:
         if spec not in self._holders:
             self._holders[spec] = self._new_holder(spec)
@@ -332,8 +387,10 @@ class Registry:
         return self._settings.slots if use == "chat" else None
 
     def _new_holder(self, spec: EngineSpec) -> Holder[Any]:
+        base = self._holder(spec.base) if spec.base else None
+
         async def load() -> Engine:
-            return await self._loader.load(spec, holder)
+            return await self._loader.load(spec, holder, base)
 
         holder = Holder(
             load,

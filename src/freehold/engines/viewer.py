@@ -4,13 +4,17 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from freehold.engines.base import Image
+from freehold.data.moderations import PICTURE_WEIGHTS
+from freehold.engines.base import EngineLoadError, Image
 from freehold.engines.pictures import DamagedError, read_head
+from freehold.engines.weights import WeightsStore
 
 _log = logging.getLogger(__name__)
 _CHILD: Final = "freehold.engines.viewer_child"
@@ -21,14 +25,16 @@ _AT_ONCE: Final = 2
 _LEAST_SHARE: Final = 0.03
 _MOST_COLOURS: Final = 5
 _MOST_TEXT: Final = 2000
+_SURELY_NOT: Final = 0.2
+_SURELY: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a picture.
 
-    Colours come with their shares. What is None nobody looked for: text is read where the extra
-    `ocr` is installed.
+    Colours come with their shares, ``sexual`` is a score from 0 to 1. What is None nobody looked
+    for: text is read where the extra `ocr` is installed, scores need their weights.
     """
 
     format: str
@@ -36,6 +42,7 @@ class Facts:
     height: int
     colours: dict[str, float] | None = None
     text: str | None = None
+    sexual: float | None = None
 
     def line(self) -> str:
         """Return all of it as one line, which says that there is no more."""
@@ -46,6 +53,8 @@ class Facts:
             facts.append(
                 f"text in it: {_quoted(self.text)}" if self.text else "no text found in it"
             )
+        if self.sexual is not None:
+            facts.append(f"sexual content: {_likely(self.sexual)}")
         known = "; ".join(facts)
         return f"[Picture: {known}. Nothing more is known about this picture.]"
 
@@ -53,13 +62,27 @@ class Facts:
 class _Answer(msgspec.Struct):
     colours: dict[str, float]
     text: str | None = None
+    sexual: float | None = None
 
 
 class Viewer:
-    """Decodes pictures in child processes, a few at once, each with little memory and time."""
+    """Decodes pictures in child processes, a few at once, each with little memory and time.
 
-    def __init__(self) -> None:
+    Scores need ``weights``, and those of the picture classifier among them.
+    """
+
+    def __init__(self, weights: WeightsStore | None = None) -> None:
+        self._weights = weights
         self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def require_scores(self) -> Path:
+        """Return the picture classifier's file.
+
+        Raises ``EngineLoadError`` naming the command that helps where it is not here.
+        """
+        if self._weights is None:
+            raise EngineLoadError("Pictures can't be scored here: there is no folder of weights.")
+        return await asyncio.to_thread(self._weights.path, PICTURE_WEIGHTS)
 
     async def facts(self, image: Image) -> Facts:
         """Return what can be said of a picture. Raises ``DamagedError`` where it can't be decoded.
@@ -67,12 +90,12 @@ class Viewer:
         Where decoding takes too much, only what its head says is known.
         """
         known = Facts(image.format, image.width, image.height)
-        if (answer := await self._run("facts", image.data)) is None:
+        if (answer := await self._run("facts", image.data, *await self._scorer())) is None:
             return known
         found = msgspec.json.decode(answer, type=_Answer | None)
         if found is None:
             raise DamagedError
-        return replace(known, colours=found.colours, text=found.text)
+        return replace(known, colours=found.colours, text=found.text, sexual=found.sexual)
 
     async def png(self, image: Image, size: tuple[int, int]) -> Image:
         """Return the picture, upright and made smaller to fit ``size``, as an opaque PNG.
@@ -83,6 +106,13 @@ class Viewer:
             raise DamagedError
         head = read_head(data)
         return replace(image, data=data, format="png", width=head.width, height=head.height)
+
+    async def _scorer(self) -> Sequence[str]:
+        """Return the picture classifier's file, nothing where it is not here."""
+        try:
+            return [str(await self.require_scores())]
+        except EngineLoadError:
+            return []
 
     async def _run(self, task: Literal["facts", "png"], data: bytes, *more: str) -> bytes | None:
         """Return what the child says; None where it took too much time or memory."""
@@ -112,6 +142,13 @@ class Viewer:
             _log.warning("A picture took too much to decode (status %s).", child.returncode)
             return None
         return answer
+
+
+def _likely(score: float) -> str:
+    """Return a score in the words that its makers give it: below .2 and above .8 it is sure."""
+    if score < _SURELY_NOT:
+        return "unlikely"
+    return "likely" if score > _SURELY else "can't be excluded"
 
 
 def _quoted(text: str) -> str:

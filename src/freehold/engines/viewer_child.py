@@ -1,8 +1,8 @@
 """The program that decodes one picture, so that a decoder's fault or greed ends it and no more.
 
-The picture comes on standard input. The one argument is the task: "facts" answers with JSON (or
-``null`` where the pixels can't be decoded), "png" with the picture as a
-PNG no larger than the two further arguments say.
+The picture comes on standard input. The first argument is the task: "facts" answers with JSON (or
+``null`` where the pixels can't be decoded), with a score where a further argument names the
+classifier's file; "png" with the picture as a PNG no larger than the two further arguments say.
 """
 
 import importlib
@@ -21,8 +21,10 @@ from PIL import Image, ImageOps
 from freehold.engines import colours
 
 _MEMORY, _CPU_S = 1 << 30, 10
-_MEMORY_TO_READ, _CPU_S_TO_READ = 4 << 30, 60
+# For more than looking at pixels: reading text, scoring.
+_MORE_MEMORY, _MORE_CPU_S = 4 << 30, 60
 _READER = "rapidocr"  # of the extra `ocr`
+_SCORER = "freehold.engines.backends.opennsfw"
 _SIDE_TO_READ = 2048
 _SIDE = 64
 _OPAQUE = 128
@@ -32,33 +34,43 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error
 
 
 def main() -> None:
-    reads = sys.argv[1] == "facts" and importlib.util.find_spec(_READER) is not None
-    memory, cpu_s = (_MEMORY_TO_READ, _CPU_S_TO_READ) if reads else (_MEMORY, _CPU_S)
+    task, *more = sys.argv[1:]
+    reads = task == "facts" and importlib.util.find_spec(_READER) is not None
+    much = reads or (task == "facts" and more)
+    memory, cpu_s = (_MORE_MEMORY, _MORE_CPU_S) if much else (_MEMORY, _CPU_S)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what others print is no answer
     Image.MAX_IMAGE_PIXELS = None  # the parent has checked the size, and memory is bounded here
-    task, *size = sys.argv[1:]
     data = sys.stdin.buffer.read()
     if task == "png":
-        answer.write(_png(data, (int(size[0]), int(size[1]))))
+        answer.write(_png(data, (int(more[0]), int(more[1]))))
     else:
-        answer.write(_facts(data, reads=reads))
+        answer.write(_facts(data, reads=reads, scorer=more[0] if more else None))
     answer.flush()
     os._exit(0)
 
 
-def _facts(data: bytes, *, reads: bool) -> bytes:
+def _facts(data: bytes, *, reads: bool, scorer: str | None) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             facts: Any = {"colours": _colours(picture)}
+        if scorer:
+            facts["sexual"] = _score(data, scorer)
     except _DAMAGED:
         return b"null"
     if reads:
         facts["text"] = _text(_png(data, (_SIDE_TO_READ, _SIDE_TO_READ)))
     return json.dumps(facts).encode()
+
+
+def _score(data: bytes, scorer: str) -> float:
+    """Return how likely a picture is sexual."""
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        whole = _opaque(_in_eight_bits(ImageOps.exif_transpose(picture)))
+    return importlib.import_module(_SCORER).score(whole, scorer)
 
 
 def _text(png: bytes) -> str:

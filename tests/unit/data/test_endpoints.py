@@ -9,12 +9,14 @@ from freehold.data import document, endpoints
 from freehold.wire import completions
 from freehold.wire.chat import CompletionCreateParams
 from freehold.wire.embeddings import EmbeddingCreateParams
+from freehold.wire.moderations import ModerationCreateParams
 
 OPERATION = "createChatCompletion"
 BODIES = {
     OPERATION: CompletionCreateParams,
     "createCompletion": completions.CompletionCreateParams,
     "createEmbedding": EmbeddingCreateParams,
+    "createModeration": ModerationCreateParams,
 }
 every_operation = pytest.mark.parametrize("operation", BODIES)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from freehold.api.context import Services
+from freehold.api.pictures import load
 from freehold.core.errors import BadRequestError
 from freehold.data import vision
 from freehold.engines import bias
@@ -104,7 +105,7 @@ async def look(prepared: Prepared, engine: TextEngine, services: Services) -> Pr
         return prepared
     if not engine.sees and not services.settings.vision.describe:
         raise images.blind(pictures.parts[0], prepared.model.id)
-    found = await images.load(pictures.parts, services.fetcher)
+    found = await load(pictures.parts, services.fetcher)
     if engine.sees:
         chat = images.seen(prepared.chat, pictures.parts, found)
     else:
