@@ -13,6 +13,7 @@ from freehold.documents.reader import Reader
 from freehold.engines.registry import Registry
 from freehold.engines.viewer import Viewer
 from freehold.jobs.queue import Jobs
+from freehold.sandbox.pool import Sandboxes
 from freehold.storage.blobs import Blobs
 from freehold.storage.database import Database
 from freehold.storage.events import Events
@@ -33,6 +34,7 @@ class Services:
     jobs: Jobs
     blobs: Blobs
     events: Events
+    sandboxes: Sandboxes
     reader: Reader
     vectors: Vectors
 
