@@ -1,45 +1,28 @@
-"""Pages of a list between cursors, in the one order that rows have: that of their insertion."""
+"""Pages by cursors (``paging.py``) whose rows are plain dictionaries."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select
+from sqlalchemy import Column, Connection, Select
 
-from freehold.storage.records import Record, record
+from freehold.storage.paging import Cursors as Cursor
+from freehold.storage.paging import paged
+from freehold.storage.records import Record, records
 
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Which page: up to ``limit`` rows behind ``after``, or else the last ones before ``before``.
-
-    Both are a row's ``seq``; "behind" and "before" are meant in the list's own ``order``.
-    """
-
-    limit: int
-    order: Literal["asc", "desc"]
-    after: int | None = None
-    before: int | None = None
+__all__ = ["Cursor", "Slice", "fetch"]
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The rows of a page; ``more`` says whether others follow in the direction of its cursor."""
+    """The rows of a page; ``more`` says whether others follow in the direction it was read."""
 
     rows: list[Record]
     more: bool
 
 
 def fetch(
-    connection: Connection, statement: Select[Any], seq: ColumnElement[int], cursor: Cursor
+    connection: Connection, statement: Select[Any], number: Column[int], cursor: Cursor
 ) -> Slice:
     """Return the page of ``statement`` that the cursor names."""
-    ascending = cursor.order == "asc"
-    if cursor.after is not None:
-        statement = statement.where(seq > cursor.after if ascending else seq < cursor.after)
-    if cursor.before is not None:
-        statement = statement.where(seq < cursor.before if ascending else seq > cursor.before)
-    backwards = cursor.before is not None and cursor.after is None
-    by = seq.asc() if ascending != backwards else seq.desc()
-    found = connection.execute(statement.order_by(by).limit(cursor.limit + 1)).mappings().all()
-    rows = [record(row) for row in found[: cursor.limit]]
-    return Slice(rows[::-1] if backwards else rows, more=len(found) > cursor.limit)
+    rows, more = paged(connection, statement, number, cursor)
+    return Slice(records(statement, rows), more)
