@@ -1,9 +1,21 @@
 """Answers that go round in circles are ended; figures of speech, tables and digits are not."""
 
+import json
+
 import pytest
 
 from freehold.engines.backends.llama import LlamaEngine
-from freehold.engines.base import Chat, Done, EngineConfig, Generation, Message, Sampling
+from freehold.engines.base import (
+    Chat,
+    Done,
+    EngineConfig,
+    Generation,
+    Message,
+    Sampling,
+    TextDelta,
+    Tool,
+    ToolCallDelta,
+)
 from freehold.engines.stopping import LoopWatch
 from servers import TINY
 
@@ -97,3 +109,27 @@ async def test_a_looping_answer_ends_as_the_same_text_cut_short(load, monkeypatc
     finally:
         await plain.close()
         await ending.close()
+
+
+async def test_words_may_loop_where_tools_are_on_offer_but_calls_are_left_alone(load, monkeypatch):
+    monkeypatch.setattr(LoopWatch, "loops", lambda *_: True)
+    tool = Tool("now", parameters={"type": "object", "properties": {"zone": {"type": "string"}}})
+    engine = await load(end_loops=True, longest_string=9)
+
+    async def ask(choice):
+        request = Generation(
+            Chat((Message("user", "Hello!"),), (tool,), choice),
+            Sampling(max_tokens=300, temperature=0),
+        )
+        return [event async for group in engine.generate(request) for event in group]
+
+    try:
+        text, done = await ask("auto")
+        assert isinstance(text, TextDelta)
+        assert isinstance(done, Done)
+        assert (done.reason, done.completion_tokens) == ("stop", 1)
+        calls = [event for event in await ask("now") if isinstance(event, ToolCallDelta)]
+        assert calls[0].name == "now"
+        assert isinstance(json.loads("".join(call.arguments for call in calls)), dict)
+    finally:
+        await engine.close()

@@ -15,7 +15,7 @@ from freehold_training.generators.reading_topics import Asked, Passage, passage,
 def _reading(random: Random, split: Split) -> Iterator[Example]:
     while True:
         source, passages = _given(random, split)
-        asked = _questions(passages, random, random.choice([2, 3, 4]))
+        asked = _questions(passages, random, random.choice([2, 3, 4, 5, 6]))
         if not asked:
             continue
         messages = laid_out(passages, [one.question for one in asked], random, split)
@@ -29,7 +29,7 @@ def _given(random: Random, split: Split) -> tuple[str, list[Passage]]:
     if random.random() < 0.3 and (found := published(random, split)):
         source, one = found
         return source, [one]
-    passages = _passages(random, split, random.choice([1, 1, 1, 2, 2, 3]))
+    passages = _passages(random, split, random.choice([1, 1, 2, 2, 3, 3]))
     if random.random() < 0.2:
         passages[0] = _with_stranger(passages[0], random, split)
     return "own", passages
@@ -58,10 +58,10 @@ def _passages(random: Random, split: Split, count: int) -> list[Passage]:
 
 
 def _questions(passages: Sequence[Passage], random: Random, count: int) -> list[Asked]:
-    """Return questions that the texts answer, and about two in five that they do not."""
+    """Return questions that the texts answer, and about one in four that they do not."""
     told = [asked for one in passages for asked in one.told]
     untold = [asked for one in passages for asked in one.untold]
-    absent = sum(random.random() < 0.42 for _ in range(count))
+    absent = sum(random.random() < 0.25 for _ in range(count))
     chosen = random.sample(told, min(count - absent, len(told)))
     chosen += random.sample(untold, min(absent, len(untold)))
     return random.sample(chosen, len(chosen))

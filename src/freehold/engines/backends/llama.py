@@ -159,7 +159,8 @@ class LlamaEngine:
                 if group:
                     yield group
                 if answer.looped:
-                    yield [answer.done_early(await running.control.count(prompt))]
+                    end = [answer.done_early(await running.control.count(prompt))]
+                    yield end if parser is None else _parsed(parser, end)
                     return
         finally:
             answer.release()

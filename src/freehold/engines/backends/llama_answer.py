@@ -14,7 +14,7 @@ from freehold.engines.backends.llama_channel import EngineLostError, EvictedErro
 from freehold.engines.backends.llama_slots import Lease, Slots
 from freehold.engines.backends.llama_wire import Fault, Line, Usage, read_line, text_delta
 from freehold.engines.base import Chat, Done, FinishReason, Generation, TextEvent
-from freehold.engines.grammar import GrammarWatch
+from freehold.engines.grammar import CALL_OPENER, GrammarWatch
 from freehold.engines.stopping import LoopWatch
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,9 @@ class Answer:
         self._most = request.sampling.max_tokens or window
         self._alternatives = request.sampling.logprobs
         self._watch = None if grammar is None else GrammarWatch(grammar)
-        self._circling = LoopWatch() if self._of_chat and ends_loops and grammar is None else None
+        in_words = self._of_chat and request.schema is None
+        self._circling = LoopWatch() if in_words and ends_loops else None
+        self._latest = ""
         self.looped = False
         self._window = window
         self._drawn = 0
@@ -93,11 +95,21 @@ class Answer:
                 if self._watch is not None and not self._watch.follows(delta.text):
                     raise failed("its answer left the grammar")
                 events.append(delta)
-                if self._circling is not None and self._circling.loops(delta.text):
+                if self._loops(delta.text):
                     self.looped = True
                     return
             if choice.finish_reason is not None and line.usage is not None:
                 events.append(self._done(choice.finish_reason, line.usage))
+
+    def _loops(self, more: str) -> bool:
+        """Tell whether words go round in circles; calls may well be alike."""
+        if self._circling is None:
+            return False
+        self._latest = self._latest[-len(CALL_OPENER) :] + more
+        if CALL_OPENER in self._latest:
+            self._circling = None
+            return False
+        return self._circling.loops(more)
 
     def _done(self, reason: FinishReason, usage: Usage) -> Done:
         cached = usage.prompt_tokens_details.cached_tokens
