@@ -3,6 +3,7 @@
 found = await search.search(services, project_id, ["vs_abc"], "When are we open?", limit=20)
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,9 +14,9 @@ from freehold.api.context import Services
 from freehold.data import limits
 from freehold.resources.vector_stores import embedding, filters, ranking, service, store
 from freehold.resources.vector_stores.filters import AnyFilter
-from freehold.resources.vector_stores.ranking import Ranker
+from freehold.resources.vector_stores.ranking import Ranker, Text
 from freehold.storage import fulltext
-from freehold.storage.vectors import Near, Place
+from freehold.storage.vectors import Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,16 @@ class Found:
     score: float
     text: str
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of each store."""
+
+    questions: Sequence[str]
+    limit: int
+    ranker: Ranker
+    where: AnyFilter | None
 
 
 def results_for(model: str) -> int:
@@ -67,11 +78,12 @@ async def search(
     ``NotFoundError`` and ``BadRequestError`` (expired) for a store.
     """
     questions = [query] if isinstance(query, str) else list(query)
+    asked = _Asked(questions, limit, ranker, where)
     if where is not None:
         filters.check(where)
     found: list[Found] = []
     for row in await _use(services, project_id, store_ids):
-        found += await _search_one(services, row, questions, limit, ranker, where)
+        found += await _search_one(services, row, asked)
     found.sort(key=lambda each: -each.score)
     good = [each for each in found if each.score >= score_threshold]
     return _within(good[:limit], token_budget)
@@ -97,41 +109,49 @@ async def _use(services: Services, project_id: str, store_ids: Sequence[str]) ->
     return rows
 
 
-async def _search_one(
-    services: Services,
-    row: Row[Any],
-    questions: Sequence[str],
-    limit: int,
-    ranker: Ranker,
-    where: AnyFilter | None,
-) -> list[Found]:
-    files = await _files(services, row.id, where)
+async def _search_one(services: Services, row: Row[Any], asked: _Asked) -> list[Found]:
+    files = await _files(services, row.id, asked.where)
     if files is not None and not files:
         return []
-    wide = ranking.width(limit)
-    vectors = await embedding.of_questions(services, row.embedding_model, questions)
-    near = await _near(services, row, vectors, wide, files)
-    worded = await services.database.read(
-        lambda c: [fulltext.search(c, row.seq, q, limit=wide, files=files) for q in questions]
+    wide = ranking.width(asked.limit)
+    vectors = await embedding.of_questions(services, row.embedding_model, asked.questions)
+    near, worded = await asyncio.gather(
+        services.vectors.nearest(Place(row.id, vectors.shape[1]), vectors, limit=wide, files=files),
+        services.database.read(lambda c: _worded(c, row.seq, asked.questions, wide, files)),
     )
-    candidates = ranking.joined(near, worded)[:wide]
-    numbers = [candidate.chunk for candidate in candidates]
-    chunks = await services.database.read(lambda c: store.chunks(c, numbers))
-    there = [candidate for candidate in candidates if candidate.chunk in chunks]
-    texts = {number: chunk.text for number, chunk in chunks.items()}
-    ranked = ranking.ranked(there, questions, texts, ranker)
-    return [_found(row.id, chunks[number], score) for number, score in ranked[:limit]]
+    scores = ranking.joined(near, worded)
+    candidates = list(scores)[:wide]
+    chunks = await services.database.read(lambda c: store.chunks(c, candidates))
+    if asked.ranker == "auto":
+        scores = ranking.ranked(_texts(chunks, vectors), asked.questions, vectors)
+    best = [chunk for chunk in scores if chunk in chunks][: asked.limit]
+    return [_found(row.id, chunks[chunk], scores[chunk]) for chunk in best]
 
 
-async def _near(
-    services: Services,
-    row: Row[Any],
-    vectors: "NDArray[np.float32]",
+def _worded(
+    connection: Connection,
+    store_seq: int,
+    questions: Sequence[str],
     limit: int,
     files: Sequence[int] | None,
-) -> list[list[Near]]:
-    place = Place(row.id, vectors.shape[1])
-    return await services.vectors.nearest(place, vectors, limit=limit, files=files)
+) -> list[list[int]]:
+    return [
+        fulltext.search(connection, store_seq, question, limit=limit, files=files)
+        for question in questions
+    ]
+
+
+def _texts(chunks: Mapping[int, Any], like: "NDArray[np.float32]") -> dict[int, Text]:
+    """Return what the ranker needs; a vector that another model has made counts as nothing."""
+    import numpy as np  # noqa: PLC0415 - loaded when something is searched
+
+    nothing = np.zeros(like.shape[1], np.float32)
+
+    def vector(packed: bytes) -> "NDArray[np.float32]":
+        unpacked = np.frombuffer(packed, np.float32)
+        return unpacked if unpacked.shape == nothing.shape else nothing
+
+    return {seq: Text(row.text, vector(row.vector)) for seq, row in chunks.items()}
 
 
 async def _files(services: Services, store_id: str, where: AnyFilter | None) -> list[int] | None:

@@ -179,6 +179,7 @@ def chunks(connection: Connection, numbers: Collection[int]) -> dict[int, Any]:
             _CHUNK.seq,
             _CHUNK.text,
             _CHUNK.tokens,
+            _CHUNK.vector,
             _FILE.file_id,
             _FILE.attributes,
             files.c.filename,
