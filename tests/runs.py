@@ -76,6 +76,12 @@ class House:
         newest = (await self.messages(thread))[-1]
         return "".join(p["text"]["value"] for p in newest["content"] if p["type"] == "text")
 
+    async def cancel(self, run: dict[str, Any]) -> dict[str, Any]:
+        path = f"/v1/threads/{run['thread_id']}/runs/{run['id']}/cancel"
+        answer = await self.server.client.post(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     async def submit(self, run: dict[str, Any], *outputs: str, **fields: Any) -> dict[str, Any]:
         return await self.post(_submit_path(run), **_outputs(run, outputs), **fields)
 
@@ -97,7 +103,7 @@ class House:
 
     def engine(self) -> Any:
         """Return the scripted engine."""
-        return self.server.server.registry.find("scripted").text._engine  # noqa: SLF001
+        return self.server.server.registry.find("scripted").text._engine
 
 
 # Fields that tests give for the assistant; the others are the run's.
