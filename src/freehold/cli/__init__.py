@@ -1,11 +1,12 @@
 """The command line. A command's module is imported when the command runs: help stays instant."""
 
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
 # Name -> one line of help, in the order shown. ``freehold.cli.NAME`` holds the command ``NAME``,
-# with underscores where a name has hyphens.
+# with underscores where a name has hyphens, and behind one that is a word of Python's.
 COMMANDS = {
     "serve": "Start the server.",
     "chat": "Talk to the running server in the terminal.",
@@ -13,6 +14,7 @@ COMMANDS = {
     "models": "List, fetch and bind models.",
     "bench-model": "Ask the model NAME the questions of the evaluation, and count.",
     "batch": "Run a file of requests and watch batches.",
+    "import": "Take over assistants that were exported from OpenAI.",
     "jobs": "List, show, retry and cancel durable jobs.",
     "worker": "Run durable jobs beside the servers.",
     "projects": "List projects and set their rules.",
@@ -42,7 +44,7 @@ class _Commands(click.Group):
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
         command = getattr(import_module(f"freehold.cli.{name}"), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"freehold.cli.{name} holds no command of that name")

@@ -1,6 +1,7 @@
 """Assistants: created, listed, looked at, changed and deleted by the project that owns them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,14 +26,25 @@ from freehold.wire.assistants import (
 _SAMPLING = 1.0  # temperature and top_p, as the API shows them where none was given
 
 
-async def create(context: Context, body: AssistantCreateParams) -> Assistant:
-    """Make an assistant of what was given and the defaults."""
+@dataclass(frozen=True, slots=True)
+class Had:
+    """What an imported object keeps from where it was."""
+
+    id: str
+    created_at: int
+
+
+async def create(
+    context: Context, body: AssistantCreateParams, *, had: Had | None = None
+) -> Assistant:
+    """Make an assistant of what was given and the defaults; an imported one is what it ``had``."""
     await _check(context, body)
     services, resources = context.services, tool_resources.plan(body.tool_resources)
+    had = had or Had(new_id("assistant"), clock.now())
     row = {
-        "id": new_id("assistant"),
+        "id": had.id,
         "project_id": context.project_id,
-        "created_at": clock.now(),
+        "created_at": had.created_at,
         "tool_resources": resources.kept,
         **settings_of(body),
     }
