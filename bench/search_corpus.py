@@ -144,7 +144,8 @@ _WORD: Final = re.compile(r"[\w'-]+")
 
 def main(source: str) -> None:
     """Write both files."""
-    records = [json.loads(line)["rec"] for line in Path(source).open(encoding="utf-8")]
+    lines = Path(source).read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line)["rec"] for line in lines]
     documents = [{"name": f"{_plain(each['country'])}.txt", "text": text(each)} for each in records]
     _write(DOCUMENTS, documents)
     _write(QUESTIONS, list(questions(records, random.Random(7))))  # noqa: S311 - no secret
@@ -153,8 +154,8 @@ def main(source: str) -> None:
 def text(record: dict[str, Any]) -> str:
     """Return the document of a country."""
     facts = (
-        f"{record['country']}. Capital: {record['capital'] or 'none'}. Location: {record['location']}. "
-        f"Population: {record['population']}. Area: {record['area']}. "
+        f"{record['country']}. Capital: {record['capital'] or 'none'}. "
+        f"Location: {record['location']}. Population: {record['population']}. Area: {record['area']}. "
         f"Languages: {record['languages'] or 'not listed'}. Climate: {record['climate']}. "
         f"Government: {record['gov']}. Currency: {record['currency']}."
     )

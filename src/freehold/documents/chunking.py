@@ -41,7 +41,7 @@ def cut(text: str, chunking: Chunking, most_tokens: int) -> list[Span]:
     for end, tokens in pieces(text):
         ends.append(end)
         sizes.append(tokens)
-        if len(ends) > most_tokens:
+        if len(ends) > most_tokens + 1:
             break
     sums = list(accumulate(sizes))
     if sums[-1] > most_tokens:

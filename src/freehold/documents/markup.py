@@ -44,7 +44,8 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         self._unseen = max(0, self._unseen - (tag in _UNSEEN))
         self._kept = max(0, self._kept - (tag == "pre"))
-        self._border(tag)
+        if tag in _BLOCKS:
+            self._parts.append("\n")
 
     def handle_data(self, data: str) -> None:
         if not self._unseen:
