@@ -16,7 +16,10 @@ _SIZES: Final = (3, 4, 5)
 
 
 def pieces(text: str) -> list[str]:
-    """Return overlapping pieces that cover the text, cut at spaces where there are some."""
+    """Return overlapping pieces that cover the text, cut at spaces where there are some.
+
+    A text of nothing but spaces has none.
+    """
     text = text.strip()
     found: list[str] = []
     start = 0
@@ -24,7 +27,7 @@ def pieces(text: str) -> list[str]:
         end = _space_before(text, start + PIECE, start + PIECE - _OVERLAP)
         found.append(text[start:end])
         start = _space_before(text, end - _OVERLAP, end - 2 * _OVERLAP)
-    return [*found, text[start:]]
+    return [*found, text[start:]] if text else []
 
 
 def _space_before(text: str, place: int, least: int) -> int:

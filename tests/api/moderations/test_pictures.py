@@ -19,7 +19,7 @@ class Eyes:
     async def require_scores(self):
         return "open-nsfw.onnx"
 
-    async def facts(self, image):
+    async def facts(self, _image):
         if self.facts_of_all is None:
             raise DamagedError
         return self.facts_of_all

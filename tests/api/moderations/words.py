@@ -15,7 +15,7 @@ class WordsEngine:
         self.asked: list[str] = []
 
     @classmethod
-    async def load(cls, config: EngineConfig) -> Self:
+    async def load(cls, _config: EngineConfig) -> Self:
         return cls()
 
     async def moderate(self, texts):

@@ -15,9 +15,11 @@ from freehold.engines.base import (
     Moderated,
 )
 from freehold.engines.moderation_features import pieces
-from freehold.engines.moderation_head import Floats, Head
+from freehold.engines.moderation_head import Head
 from freehold.engines.speed import Speed
 
+# The scores of a piece of text, in the categories' order, and its tokens.
+Piece = tuple[list[float], int]
 # Calls under way at once; they wait for each other where texts are embedded.
 _SLOTS: Final = 64
 
@@ -51,14 +53,18 @@ class ClassifierEngine:
         self._busy += 1
         self._speed.begin()
         try:
-            async with self._embedding.admit() as engine:
-                embedded: Embedded = await engine.embed(every)
-            scores = await asyncio.to_thread(self._head.scores, embedded.vectors, every)
+            found = iter(await self._pieces(every) if every else [])
         finally:
             self._busy -= 1
             self._speed.end()
+        return [_joined([next(found) for _ in each]) for each in cut]
+
+    async def _pieces(self, every: Sequence[str]) -> list[Piece]:
+        async with self._embedding.admit() as engine:
+            embedded: Embedded = await engine.embed(every)
+        scores = await asyncio.to_thread(self._head.scores, embedded.vectors, every)
         self._speed.count(sum(embedded.tokens))
-        return _joined([len(each) for each in cut], scores, embedded.tokens)
+        return list(zip(scores.tolist(), embedded.tokens, strict=True))
 
     async def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
         """Return how many tokens of the embedding model each text takes."""
@@ -80,15 +86,12 @@ class ClassifierEngine:
         """Do nothing: the embedding model is not this engine's own."""
 
 
-def _joined(counts: Sequence[int], scores: Floats, tokens: Sequence[int]) -> list[Moderated]:
-    """Return one finding per text: the highest scores of its pieces, and their tokens together."""
-    found: list[Moderated] = []
-    start = 0
-    for count in counts:
-        highest = scores[start : start + count].max(axis=0).tolist()
-        rows = list(zip(moderations.categories(), highest, strict=True))
-        applying = frozenset(row.name for row, score in rows if score >= row.threshold)
-        taken = sum(tokens[start : start + count])
-        found.append(Moderated({row.name: score for row, score in rows}, applying, taken))
-        start += count
-    return found
+def _joined(found: Sequence[Piece]) -> Moderated:
+    """Return the highest scores of a text's pieces, and their tokens together; 0 for no piece."""
+    rows = moderations.categories()
+    columns = (
+        zip(*(scores for scores, _ in found), strict=True) if found else ((0.0,) for _ in rows)
+    )
+    scores = {row.name: max(column) for row, column in zip(rows, columns, strict=True)}
+    applying = frozenset(row.name for row in rows if scores[row.name] >= row.threshold)
+    return Moderated(scores, applying, sum(tokens for _, tokens in found))
