@@ -155,7 +155,8 @@ def text(record: dict[str, Any]) -> str:
     """Return the document of a country."""
     facts = (
         f"{record['country']}. Capital: {record['capital'] or 'none'}. "
-        f"Location: {record['location']}. Population: {record['population']}. Area: {record['area']}. "
+        f"Location: {record['location']}. Population: {record['population']}. "
+        f"Area: {record['area']}. "
         f"Languages: {record['languages'] or 'not listed'}. Climate: {record['climate']}. "
         f"Government: {record['gov']}. Currency: {record['currency']}."
     )

@@ -43,9 +43,9 @@ def pdf(*pages, encrypted=False):
     ]
     for number, text in enumerate(pages):
         content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
-        fonts = "/Resources<</Font<</F1 3 0 R>>>>"
+        page = "/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>"
         objects += [
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]{fonts}/Contents {5 + 2 * number} 0 R>>",
+            f"<</Type/Page/Parent 2 0 R{page}/Contents {5 + 2 * number} 0 R>>",
             f"<</Length {len(content)}>>stream\n{content}\nendstream",
         ]
     return _pdf_of(objects, encrypted=encrypted)

@@ -16,7 +16,7 @@ from freehold.resources.vector_stores import embedding, filters, ranking, servic
 from freehold.resources.vector_stores.filters import AnyFilter
 from freehold.resources.vector_stores.ranking import Ranker, Text
 from freehold.storage import fulltext
-from freehold.storage.vectors import Place
+from freehold.storage.vectors import Near, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,9 +114,8 @@ async def _search_one(services: Services, row: Row[Any], asked: _Asked) -> list[
     if files is not None and not files:
         return []
     wide = ranking.width(asked.limit)
-    vectors = await embedding.of_questions(services, row.embedding_model, asked.questions)
-    near, worded = await asyncio.gather(
-        services.vectors.nearest(Place(row.id, vectors.shape[1]), vectors, limit=wide, files=files),
+    (vectors, near), worded = await asyncio.gather(
+        _near(services, row, asked.questions, wide, files),
         services.database.read(lambda c: _worded(c, row.seq, asked.questions, wide, files)),
     )
     scores = ranking.joined(near, worded)
@@ -126,6 +125,19 @@ async def _search_one(services: Services, row: Row[Any], asked: _Asked) -> list[
         scores = ranking.ranked(_texts(chunks, vectors), asked.questions, vectors)
     best = [chunk for chunk in scores if chunk in chunks][: asked.limit]
     return [_found(row.id, chunks[chunk], scores[chunk]) for chunk in best]
+
+
+async def _near(
+    services: Services,
+    row: Row[Any],
+    questions: Sequence[str],
+    limit: int,
+    files: Sequence[int] | None,
+) -> tuple["NDArray[np.float32]", list[list[Near]]]:
+    """Return the questions' vectors, and the chunks that are nearest to each."""
+    vectors = await embedding.of_questions(services, row.embedding_model, questions)
+    place = Place(row.id, vectors.shape[1])
+    return vectors, await services.vectors.nearest(place, vectors, limit=limit, files=files)
 
 
 def _worded(
