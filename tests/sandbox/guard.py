@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ORDINARY = 4321
 LIMITS = {
-    "memory_mb": 256, "disk_mb": 16, "processes": 24, "files": 600, "wall_s": 5.0, "cpu_s": 3.0,
+    "memory_mb": 256, "disk_mb": 16, "processes": 24, "files": 600, "wall_s": 4.0, "cpu_s": 2.0,
     "output_kb": 64, "sessions": 8,
 }  # fmt: skip
 
@@ -64,7 +64,8 @@ class Guard:
     async def _read(self):
         while line := await self._process.stdout.readline():
             answer = json.loads(line)
-            self._waiting.pop(answer.pop("id")).set_result(answer)
+            if not (waiting := self._waiting.pop(answer.pop("id"))).done():
+                waiting.set_result(answer)
         for waiting in self._waiting.values():
             waiting.set_exception(ConnectionError("The prison has broken down."))
 

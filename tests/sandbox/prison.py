@@ -83,17 +83,23 @@ class Prison:
         return {}
 
     async def processes(self, key):
-        """Return how many processes the session has, besides those of the jail itself."""
+        """Return the processes of a session that have not ended."""
         session = await self.sandboxes.session(key)
-        return {"pids": session.life.jailed.family()}
+        return await self.alive(session.life.jailed.family())
 
     async def alive(self, pids):
-        return {"pids": [pid for pid in pids if Path(f"/proc/{pid}").exists()]}
+        return {"pids": [pid for pid in pids if _lives(pid)]}
 
     async def health(self):
         rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return {"threads": threading.active_count(), "rss": rss,
                 "fds": len(os.listdir("/proc/self/fd")), "leftovers": os.listdir(self.folder)}  # fmt: skip
+
+
+def _lives(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return False
 
 
 async def main(jail, settings, folder):

@@ -3,13 +3,15 @@
 import pytest
 
 REACHING = [
-    "network", "unix_sockets", "host_files", "writing_on_the_host", "environment",
+    "inherited", "network", "unix_sockets", "host_files", "writing_on_the_host", "environment",
     "other_processes", "kernel_files", "devices", "refused_calls", "later_calls", "namespaces",
     "becoming_somebody", "memory_of_others", "signals", "rights_of_resources", "kernel_tools",
-    "terminals", "inherited", "hidden_memory", "disk_fill",
+    "terminals", "hidden_memory", "disk_fill",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REACHING)
-async def test_nothing_is_reached_by(attack, name):
+async def test_nothing_is_reached_by(prison, attack, name):
+    if name == "disk_fill" and prison.told["jail"] == "landlock":
+        pytest.skip("without a file system of its own the session is ended instead: test_limits")
     assert await attack(name) == []

@@ -8,7 +8,7 @@ GONE = "The session was ended: "
 
 SUICIDES = {
     "leaving": "import os; os._exit(0)",
-    "killing itself": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "killing itself": "import os, signal\ntry: os.kill(os.getpid(), 9)\nexcept OSError: os._exit(1)",
     "aborting": "import os; os.abort()",
     "a fault": "import ctypes; ctypes.string_at(0)",
     "closing everything": "import os; os.closerange(0, 256)",
@@ -21,7 +21,7 @@ SUICIDES = {
 @pytest.mark.parametrize("name", SUICIDES)
 async def test_a_kernel_that_ends_is_reported_and_replaced(prison, name):
     result = await prison.run("dying", SUICIDES[name])
-    assert result["error"].startswith((GONE, "PermissionError", "RecursionError")), result
+    assert result["error"] is None or result["error"].startswith(GONE), result
     after = await prison.run("dying", "1 + 1")
     assert after["text"].endswith("2\n")
     assert after["error"] is None
@@ -57,9 +57,9 @@ async def test_forged_messages_reach_nobody_else(prison, name):
     result = await prison.run("forger", f"{SEND}\n{FORGED[name]}")
     assert result["error"] is None or result["error"].startswith(GONE), result
     after = await prison.run("forger", "1 + 1")  # it may still hear of the forged end
-    final = await prison.run("forger", "2 + 2")
     assert after["error"] is None or after["error"].startswith(GONE)
-    assert final["text"].endswith("4\n")
+    await prison.ask("end", key="forger")
+    assert (await prison.run("forger", "2 + 2"))["text"] == "4\n"
     assert (await prison.ask("health"))["fds"] <= before + 8
 
 
@@ -73,7 +73,7 @@ sys.modules.clear()
 builtins.print = None
 """
     result = await prison.run("vandal", code)
-    assert result["error"].startswith(GONE) or result["error"] is None
+    assert result["error"] is None or result["error"].startswith(GONE)
     after = await prison.run("vandal", "print('whole')")
     assert after["text"].endswith("whole\n")
 

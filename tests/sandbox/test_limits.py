@@ -52,7 +52,7 @@ async def test_memory_that_children_share_counts_once(prison):
         for number in range(6):
             child = os.fork()
             if child == 0:
-                time.sleep(1)
+                time.sleep(0.5)
                 os._exit(0)
             children.append(child)
         for child in children:
@@ -75,7 +75,9 @@ async def test_a_fork_bomb_reaches_the_limit_of_its_session(prison):
             print(type(error).__name__, made < 40)
     """
     assert (await prison.run("forks", _dedent(code)))["text"] == "BlockingIOError True\n"
-    assert len((await prison.ask("processes", key="forks"))["pids"]) < 5
+    await _until_few(prison, "forks", 4)
+    again = "import subprocess; [subprocess.run(['true']).returncode for _ in range(40)].count(0)"
+    assert (await prison.run("forks", again))["text"] == "40\n"
 
 
 async def test_a_thread_bomb_reaches_the_limit_of_its_session(prison):
@@ -108,26 +110,25 @@ ENDLESS = {
 }
 
 
+LATE = ENDED + "a call took longer than 4 s."
+BURNT = ENDED + "a call used more than 2 s of the processor."
+BURNING = """
+    import os
+    for number in range(3):
+        os.fork()
+    while True:
+        continue
+"""
+
+
 async def test_a_call_that_never_ends_is_ended_by_the_clock(prison):
-    calls = (prison.run(name, _dedent(code)) for name, code in ENDLESS.items())
-    ended = await asyncio.gather(*calls)
-    late = ENDED + "a call took longer than 5 s."
-    assert [result["error"] for result in ended] == [late] * len(ENDLESS)
-
-
-async def test_processor_time_is_counted_over_all_processes(prison):
-    code = """
-        import os
-        for number in range(3):
-            os.fork()
-        while True:
-            continue
-    """
-    result = await prison.run("burning", _dedent(code))
-    assert result["error"] in {
-        ENDED + "a call used more than 3 s of the processor.",
-        ENDED + "a call took longer than 5 s.",  # the machine has other work
-    }
+    codes = dict(ENDLESS)
+    if prison.told["jail"] == "landlock":
+        del codes["stopped"]  # there a process can't signal itself either
+    calls = [prison.run(name, _dedent(code)) for name, code in codes.items()]
+    *ended, burnt = await asyncio.gather(*calls, prison.run("burning", _dedent(BURNING, 4)))
+    assert [result["error"] for result in ended] == [LATE] * len(codes)
+    assert burnt["error"] in {BURNT, LATE}  # late where the machine has other work
 
 
 FLOODS = {
@@ -138,16 +139,12 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize("name", FLOODS)
-async def test_a_flood_of_output_is_cut_and_ended(prison, name):
-    result = await prison.run("flood", FLOODS[name])
-    assert result["error"] in {
-        ENDED + "it printed without end.",
-        ENDED + "a call took longer than 5 s.",  # the machine has other work
-        ENDED + "a call used more than 3 s of the processor.",
-    }
-    assert len(result["text"]) < 70_000
-    assert result["text"].endswith("[The rest of the output is left out.]\n")
+async def test_a_flood_of_output_is_cut_and_ended(prison):
+    calls = (prison.run(f"flood of {name}", code) for name, code in FLOODS.items())
+    for result in await asyncio.gather(*calls):
+        assert result["error"] in {ENDED + "it printed without end.", LATE, BURNT}
+        assert len(result["text"]) < 70_000
+        assert result["text"].endswith("[The rest of the output is left out.]\n")
 
 
 async def test_long_output_is_cut_and_the_session_lives_on(prison):
@@ -192,11 +189,9 @@ async def test_what_a_call_started_ends_with_it(prison):
             os._exit(0)
     """
     await prison.run("daemon", "1")
-    before = (await prison.ask("processes", key="daemon"))["pids"]
+    before = len((await prison.ask("processes", key="daemon"))["pids"])
     assert (await prison.run("daemon", _dedent(code)))["error"] is None
-    async with asyncio.timeout(5):
-        while (await prison.ask("processes", key="daemon"))["pids"] != before:
-            await asyncio.sleep(0.05)
+    await _until_few(prison, "daemon", before)
 
 
 async def test_a_session_that_is_ended_leaves_no_process(prison):
@@ -214,6 +209,13 @@ async def test_the_server_is_none_the_worse(prison):
     assert sorted(health["leftovers"]) == ["open.sock", "state"]
 
 
-def _dedent(code):
+async def _until_few(prison, key, most):
+    """Wait until a session has no more processes than that; those that were killed take a moment."""
+    async with asyncio.timeout(10):
+        while len((await prison.ask("processes", key=key))["pids"]) > most:
+            await asyncio.sleep(0.05)
+
+
+def _dedent(code, by=8):
     lines = code.splitlines()
-    return "\n".join(line[8:] if line.startswith(" " * 8) else line for line in lines)
+    return "\n".join(line.removeprefix(" " * by) for line in lines)

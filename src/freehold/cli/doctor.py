@@ -1,6 +1,7 @@
 """``freehold doctor``: check this installation and say what to do."""
 
 import asyncio
+import importlib.util
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,10 +19,13 @@ from freehold.core.errors import APIError
 from freehold.core.settings import Loaded, Settings
 from freehold.engines.base import Chat, Done, EngineLoadError, Generation, Message, Sampling
 from freehold.engines.weights import WeightsStore
+from freehold.sandbox.events import SandboxError
+from freehold.sandbox.pool import Sandboxes
 from freehold.storage import migrations
 from freehold.storage.address import DatabaseSetupError
 
 _ANSWER_S = 120
+_INTERPRETER = ("numpy", "pandas", "matplotlib", "openpyxl", "PIL")
 
 
 class Problem(Exception):  # noqa: N818 - the word that the command prints
@@ -124,8 +128,23 @@ async def _one_token(settings: Settings, runtime_dir: Path) -> str:
     return f"{model.id} answers"
 
 
-def _sandbox(_settings: Settings) -> str:
-    return "not needed: this version has no code interpreter"
+def _sandbox(settings: Settings) -> str:
+    """Say which jail works and what is missing of the packages that models expect."""
+    jail = asyncio.run(_jail(settings))
+    missing = [name for name in _INTERPRETER if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"{jail} works; without {', '.join(missing)} (pip install 'freehold[interpreter]')"
+    return f"{jail} works"
+
+
+async def _jail(settings: Settings) -> str:
+    sandboxes = Sandboxes(settings.interpreter, [settings.state_dir])
+    try:
+        return (await sandboxes.jail()).name
+    except SandboxError as error:
+        raise Problem(f"The code interpreter can't be used. {error}") from None
+    finally:
+        await sandboxes.close()
 
 
 _CHECKS: dict[str, Callable[[Settings], str]] = {

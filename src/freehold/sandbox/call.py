@@ -30,12 +30,13 @@ class Call:
 
     def printed(self, text: str) -> bool:
         """Take text; return whether it is bearable."""
-        left = self._most - self._printed
+        left = max(0, self._most - self._printed)
+        cut_before = self._printed > self._most
         self._printed += len(text)
-        if left > 0:
-            self._events.put_nowait(Logs(text[:left]))
-            if len(text) > left:
-                self._events.put_nowait(Logs(_LEFT_OUT))
+        if passed := text[:left]:
+            self._events.put_nowait(Logs(passed))
+        if self._printed > self._most and not cut_before:
+            self._events.put_nowait(Logs(_LEFT_OUT))
         return self._printed <= self._most * _FLOOD
 
     def shown(self, png: bytes) -> bool:

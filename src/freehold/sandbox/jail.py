@@ -134,7 +134,7 @@ class Bubblewrap:
 def _spaces(place: Place) -> list[str]:
     shared = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     shared += ["--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent"]
-    shared += ["--new-session", "--cap-drop", "ALL"]
+    shared += ["--new-session", "--as-pid-1", "--cap-drop", "ALL"]
     if place.uid is None:
         return [*shared, "--unshare-user", "--uid", "1000", "--gid", "1000"]
     # The kernel still has to become its own user, which takes these two away again.
@@ -142,7 +142,8 @@ def _spaces(place: Place) -> list[str]:
 
 
 def _files(settings: InterpreterSettings) -> list[str]:
-    arguments = _parents([*system_paths(), "/mnt/data", "/opt/inside", "/etc/fonts"])
+    folders = [*system_paths(), *_CONFIGURATION, "/mnt/data", "/opt/inside"]
+    arguments = [*_room("/tmp", SCRATCH_MB), *_parents(folders)]  # noqa: S108 - the jail's own
     for path in system_paths():
         arguments += ["--ro-bind", path, path]
     for link in _LINKS:
@@ -154,7 +155,7 @@ def _files(settings: InterpreterSettings) -> list[str]:
     for device in ("null", "zero", "full", "random", "urandom"):
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     arguments += [*_room("/dev/shm", SCRATCH_MB), "--remount-ro", "/dev"]  # noqa: S108 - the jail's
-    arguments += [*_room("/tmp", SCRATCH_MB), *_room("/mnt/data", settings.disk_mb)]  # noqa: S108
+    arguments += _room("/mnt/data", settings.disk_mb)
     return [*arguments, "--ro-bind", str(_INSIDE), "/opt/inside"]
 
 
@@ -175,7 +176,7 @@ def _exposed(hidden: Sequence[Path]) -> list[Path]:
 
 def _parents(paths: Sequence[str]) -> list[str]:
     """Make the folders above, which all may pass; bubblewrap's own would be root's alone."""
-    above = {str(parent) for path in paths for parent in Path(path).parents} - {"/"}
+    above = {str(parent) for path in paths for parent in Path(path).parents} - {"/", "/tmp"}  # noqa: S108
     return [word for path in sorted(above) for word in ("--perms", "0755", "--dir", path)]
 
 

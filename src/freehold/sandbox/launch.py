@@ -45,6 +45,7 @@ async def launch(
         if isinstance(error, OSError):
             raise SandboxUnavailableError(f"{jail.name}: {reason}.") from None
         raise
+    jailed.offer()
     return jailed
 
 

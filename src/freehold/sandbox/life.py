@@ -64,6 +64,9 @@ class Life:
         if self.over is not None:
             return end
         self.jailed.tidy()
+        if (reason := await self._full()) is not None:
+            self.lost(reason)
+            return Ended(_told(reason))
         found = await asyncio.to_thread(files.snapshot, self.jailed.data, self._settings.files)
         new = files.outputs(self._seen, found, self._settings.disk_mb * _MB)
         self._seen = found
@@ -131,4 +134,8 @@ class Life:
         self._channel.close()
         self._closing = asyncio.create_task(self.jailed.close())
         if self._call is not None:
-            self._call.end(f"The session was ended: {reason}.")
+            self._call.end(_told(reason))
+
+
+def _told(reason: str) -> str:
+    return f"The session was ended: {reason}."

@@ -47,7 +47,7 @@ class Sandboxes:
         if self._watching is not None:
             return
         self._watching = asyncio.create_task(self._watch())
-        self._warm = asyncio.create_task(self._start())
+        self._warm_up()
 
     async def close(self) -> None:
         """End all sessions."""
@@ -106,8 +106,12 @@ class Sandboxes:
         if life is None or life.over is not None:
             life = await self._start()
         if self._warm is None and self._watching is not None:
-            self._warm = asyncio.create_task(self._start())
+            self._warm_up()
         return life
+
+    def _warm_up(self) -> None:
+        self._warm = asyncio.create_task(self._start())
+        self._warm.add_done_callback(_tell)
 
     async def _start(self) -> Life:
         async with self._choosing:
@@ -161,3 +165,9 @@ class Sandboxes:
         for key, session in list(self._sessions.items()):
             if session.used_at < since and not session.running:
                 await self.end(key)
+
+
+def _tell(warm: asyncio.Task[Life]) -> None:
+    """Say in the log why there is no kernel; who asks for a session is told again."""
+    if not warm.cancelled() and (error := warm.exception()) is not None:
+        _log.warning("The code interpreter can't be used: %s", error)

@@ -8,6 +8,7 @@ the error in JSON. Text goes out of descriptors 1 and 2, where also other progra
 import ast
 import asyncio
 import builtins
+import contextlib
 import inspect
 import io
 import json
@@ -76,6 +77,7 @@ class Kernel:
 
     def _call(self, code: str) -> str | None:
         """Run one call; return how it failed, if it did."""
+        _bury()
         sys.stdout, sys.stderr = self._streams
         self._calls += 1
         error: str | None = None
@@ -139,6 +141,13 @@ class Kernel:
                 opened = list(self._streams)
                 opened[number - 1] = _text(number, line=True)
                 self._streams = opened[0], opened[1]
+
+
+def _bury() -> None:
+    """Take note of children that were ended with the call before, for they count as processes."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
 
 
 def _text(descriptor: int, *, line: bool) -> io.TextIOWrapper:

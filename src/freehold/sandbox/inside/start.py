@@ -8,14 +8,15 @@ import json
 import os
 import resource
 import socket
+import struct
 import sys
-from pathlib import Path
 from typing import Any
 
 from . import kernel, landlock, supervisor
 
 _SET_NO_NEW_PRIVS = 38
 _SET_SECCOMP, _FILTER = 22, 2
+_CAPABILITIES = 0x20080522  # the version of their interface
 _MB = 1 << 20
 
 
@@ -24,12 +25,11 @@ def main(argument: str) -> None:
     sys.path.pop()  # where these modules were found
     told = json.loads(argument)
     if told["walls"]:
-        supervisor.watch_over()
         told["limits"]["processes"] += supervisor.others(told["uid"])
     _limit(told["limits"])
-    _worst_first()
     if told["uid"] is not None:
         become(told["uid"])
+    supervisor.watch_over()
     channel = socket.socket(fileno=told["channel"])
     os.chdir(told["data"])
     handles = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in told["folders"]]
@@ -41,10 +41,14 @@ def main(argument: str) -> None:
 
 
 def become(uid: int) -> None:
-    """Be another user for good; the kernel takes all capabilities away on the way."""
+    """Be another user for good, without any capability."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, nothing = struct.pack("=Ii", _CAPABILITIES, 0), bytes(24)
+    if libc.capset(head, nothing):
+        raise OSError(ctypes.get_errno(), "capabilities can't be given up")
 
 
 def _limit(limits: dict[str, Any]) -> None:
@@ -64,14 +68,6 @@ def _limit(limits: dict[str, Any]) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)  # noqa: PLW2901 - the same
         resource.setrlimit(what, (most, most))
     os.nice(limits["nice"])
-
-
-def _worst_first() -> None:
-    """Be what the system ends first where memory runs out."""
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    except OSError:
-        return  # there is no /proc here
 
 
 def _wall_in(walls: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Stays above the kernel where there is no process namespace: nothing outlives a session."""
+"""Stays above the kernel, out of its reach, and lets nothing outlive the session.
+
+Where the session has a process namespace, this is its first process.
+"""
 
 import ctypes
 import os
