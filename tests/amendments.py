@@ -130,6 +130,12 @@ AMENDMENTS = (
         {"additionalProperties": {"type": "number"}},
         "integers by the schema, but a bias between two of them is taken too",
     ),
+    Amendment(
+        "CreateVectorStoreFileBatchRequest",
+        (),
+        {"required": []},
+        "the newer description takes `files` instead of `file_ids`",
+    ),
     Amendment("RunObject", ("properties", "instructions"), _NULL, "null in all examples"),
     Amendment("UsageResponse", ("properties", "next_page"), _NULL, "null on the last page"),
     Amendment("CostsResult", (), {"required": ["object"]}, "`sessions` is required, not defined"),
