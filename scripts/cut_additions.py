@@ -2,9 +2,9 @@
 
     python scripts/cut_additions.py openapi-2026-08-21.yaml.gz
 
-Only what is listed here is taken: added operations with the schemas they need, and single
-properties that are laid over schemas of December 2024. Prose, examples and vendor extensions stay
-behind. A schema that both descriptions name keeps its older form.
+Only what is listed here is taken: added operations with the schemas they need, single properties
+that are laid over schemas of December 2024, and values that a body takes by now. Prose, examples
+and vendor extensions stay behind. A schema that both descriptions name keeps its older form.
 """
 
 import gzip
@@ -53,6 +53,9 @@ OVERLAYS = {
     ],
 }
 
+# By operation: a property of the JSON body, and those of its new values that are taken.
+VALUES = {"createBatch": {"endpoint": ["/v1/moderations"]}}
+
 DATA = Path(__file__).parent.parent / "src" / "freehold" / "data"
 REF = "#/components/schemas/"
 PROSE = {"description", "summary", "example", "examples", "title", "format"}
@@ -72,6 +75,7 @@ def main(source: str) -> None:
         "paths": paths,
         "schemas": cut_schemas(newer, set(older["components"]["schemas"]), [paths, overlays]),
         "overlays": overlays,
+        "operations": {name: cut_values(newer, name, taken) for name, taken in VALUES.items()},
     }
     text = orjson.dumps(additions, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     (DATA / "openapi-additions.json").write_bytes(text)
@@ -107,6 +111,21 @@ def cut_overlay(newer: Node, name: str, fields: list[str]) -> Node:
         here.clear()
         here.update(plain(resolved(newer, schema)))
     return overlay
+
+
+def cut_values(newer: Node, operation: str, taken: dict[str, list[str]]) -> Node:
+    """Return the listed values of properties of an operation's body, laid out as it is."""
+    body = next(
+        method["requestBody"]["content"]["application/json"]["schema"]
+        for item in newer["paths"].values()
+        for method in item.values()
+        if isinstance(method, dict) and method.get("operationId") == operation
+    )
+    known = properties(newer, body)
+    if any(set(values) - set(known[name]["enum"]) for name, values in taken.items()):
+        raise SystemExit(f"The newer description of {operation} lacks some of {taken}")
+    schema = {"properties": {name: {"enum": values} for name, values in taken.items()}}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
 def resolved(newer: Node, schema: Node) -> Node:

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import JSON, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
 
+from freehold.jobs.queue import Jobs
+from freehold.storage import migrations
 from freehold.storage.address import parse
 from freehold.storage.database import Database
+from freehold.storage.open import open_database
 from freehold.storage.postgres import PostgresDatabase
 from freehold.storage.sqlite import SQLiteDatabase
 from postgres import postgres_server, postgres_url
@@ -43,6 +46,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(params=[_FILE, _POSTGRES])
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _address(request.param, request, tmp_path)
+
+
+@pytest.fixture
+async def jobs(durable_url: str) -> AsyncIterator[Jobs]:
+    """Give the queue of an empty database."""
+    migrations.upgrade(durable_url)
+    database = open_database(durable_url)
+    yield Jobs(database, poll_s=0.05)
+    await database.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ async def die(job):
 
 async def main():
     jobs = Jobs(open_database(sys.argv[1]), poll_s=0.05)
-    Worker(jobs, {"poison": Task(die)}, lease_s=1).start()
+    Worker(jobs, {"poison": Task(die)}, lease_s=1, trial_s=0).start()
     await jobs.ended(sys.argv[2])
     print("it has ended")
 

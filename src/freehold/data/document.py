@@ -1,9 +1,9 @@
 """OpenAI's API description: which operations exist and what their bodies look like.
 
 ``openapi.json`` is the description of December 2024, unchanged. ``openapi-additions.json`` holds
-what later code needs: ``paths`` (added operations), ``schemas`` (what those refer to) and
-``overlays`` (properties and enum values merged over schemas of 2024). Schemas are returned with
-their ``$ref`` in place; ``resolve`` follows one.
+what later code needs: ``paths`` (added operations), ``schemas`` (what those refer to), and merged
+over what was there in 2024 ``overlays`` (of schemas) and ``operations`` (of operations, by id).
+Schemas are returned with their ``$ref`` in place; ``resolve`` follows one.
 """
 
 import re
@@ -122,10 +122,11 @@ def _document() -> _Document:
     )
     found = [item for origin, paths in origins for item in _operations(origin, paths)]
     found.sort(key=lambda item: item[0].path.replace("{", "\x7f"))
+    changes = additions["operations"]
     return _Document(
         operations=tuple(operation for operation, _ in found),
         by_id={operation.id: operation for operation, _ in found},
-        details={operation.id: detail for operation, detail in found},
+        details={op.id: _merge(detail, changes.get(op.id, {})) for op, detail in found},
         schemas=_schemas(base, additions),
     )
 

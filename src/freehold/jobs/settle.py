@@ -1,5 +1,6 @@
 """Ends jobs whose handler did not finish, together with what they are about."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,7 +10,10 @@ from freehold.core import clock
 from freehold.jobs import store
 from freehold.jobs.job import Failure, Task
 
-POISONED = 3  # workers that a job may take down before it is given up
+# Lost runs in a row, none of which got a step further, after which a job is given up: sooner where
+# the worker had no other job that may have been the cause.
+POISONED = store.SUSPECT + 1
+POISONED_IN_COMPANY = 2 * POISONED
 
 
 def fail(
@@ -33,17 +37,19 @@ def fail(
 
 def recover(connection: Connection, tasks: Mapping[str, Task], now: int | None) -> None:
     """Queue again what dead workers held (``now`` None: everybody is dead), or give it up."""
-    for row in store.lost(connection, tasks, now):
-        losses = row.losses + 1
-        if losses < POISONED:
-            store.put_back(connection, row.id, row.worker, clock.now(), losses=losses)
+    lost = store.lost(connection, tasks, now)
+    stuck = Counter(row.worker for row in lost if row.losses)
+    for row in lost:
+        most = POISONED if stuck[row.worker] == 1 else POISONED_IN_COMPANY
+        if row.losses < most:
+            store.put_back(connection, row.id, row.worker, clock.now(), losses=row.losses)
         else:
             _give_up(connection, row, tasks[row.kind])
 
 
 def _give_up(connection: Connection, row: Row[Any], task: Task) -> None:
     """Fail the job; a periodic one is only put off."""
-    reason = f"It took its worker down {POISONED} times in a row, or was there each time."
+    reason = f"Its worker went down {row.losses} times in a row before it got any further."
     if task.every_s is None:
         fail(connection, row.id, row.worker, task=task, state="failed", reason=reason)
     else:

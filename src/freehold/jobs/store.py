@@ -25,6 +25,8 @@ LIVE = ("queued", "running")
 ENDED = ("done", "failed", "cancelled")
 # How many jobs a claim looks at for each one it may take: others may be taken by rivals.
 _SPARE = 4
+# A job counts a run as lost when it begins, and takes that back with its first step or its end.
+SUSPECT = 2  # lost runs after which a job may be what takes its workers down
 
 
 def insert(connection: Connection, row: Mapping[str, Any]) -> bool:
@@ -44,10 +46,12 @@ def live(connection: Connection, kind: str, key: str) -> Row[Any] | None:
     return connection.execute(statement).one_or_none()
 
 
-def is_due(connection: Connection, kinds: Collection[str], now: int) -> bool:
+def is_due(
+    connection: Connection, kinds: Collection[str], now: int, *, suspects: bool = True
+) -> bool:
     """Return whether there is a job to claim, or one whose lease has run out."""
     expired = and_(_JOB.state == "running", _JOB.lease_ends_at < now)
-    statement = select(1).where(or_(_due(kinds, now), expired)).limit(1)
+    statement = select(1).where(or_(_due(kinds, now, suspects=suspects), expired)).limit(1)
     return connection.execute(statement).first() is not None
 
 
@@ -60,30 +64,45 @@ def claim(
     lease_s: int,
     room: int,
     background_room: int,
+    suspects: bool = True,
 ) -> list[Row[Any]]:
     """Lease up to ``room`` due jobs, ``background_room`` of them below priority zero.
 
-    Higher priorities first, then projects with fewer running jobs, then the oldest.
+    Higher priorities first, then projects with fewer running jobs, then the oldest. Of suspects
+    a worker has one at a time, and none where ``suspects`` is false.
     """
-    order = list(connection.scalars(_fairly(kinds, now, room * _SPARE)))
+    suspects = suspects and not _has_suspect(connection, worker)
+    order = list(connection.scalars(_fairly(_due(kinds, now, suspects=suspects), room * _SPARE)))
     candidates = select(jobs).where(_JOB.seq.in_(order), _JOB.state == "queued")
     found = {
         row.seq: row for row in connection.execute(candidates.with_for_update(skip_locked=True))
     }
-    rows = [found[seq] for seq in order if seq in found]
+    rows = _one_suspect([found[seq] for seq in order if seq in found])
     background = [row for row in rows if row.priority < 0][: max(0, background_room)]
     chosen = [row for row in rows if row.priority >= 0 or row in background][:room]
     lease = {"worker": worker, "started_at": now, "lease_ends_at": now + lease_s}
     taken = update(jobs).where(_JOB.seq.in_([row.seq for row in chosen]))
-    connection.execute(taken.values(state="running", **lease))
+    connection.execute(taken.values(state="running", losses=_JOB.losses + 1, **lease))
     return chosen
 
 
-def _due(kinds: Collection[str], now: int) -> ColumnElement[bool]:
-    return and_(_JOB.state == "queued", _JOB.run_at <= now, _JOB.kind.in_(kinds))
+def _due(kinds: Collection[str], now: int, *, suspects: bool) -> ColumnElement[bool]:
+    due = and_(_JOB.state == "queued", _JOB.run_at <= now, _JOB.kind.in_(kinds))
+    return due if suspects else and_(due, _JOB.losses < SUSPECT)
 
 
-def _fairly(kinds: Collection[str], now: int, limit: int) -> Select[tuple[int]]:
+def _has_suspect(connection: Connection, worker: str) -> bool:
+    running = and_(_JOB.state == "running", _JOB.worker == worker, _JOB.losses > SUSPECT)
+    return connection.execute(select(1).where(running).limit(1)).first() is not None
+
+
+def _one_suspect(rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Return the rows without all suspects but the first."""
+    first = next((row for row in rows if row.losses >= SUSPECT), None)
+    return [row for row in rows if row.losses < SUSPECT or row is first]
+
+
+def _fairly(due: ColumnElement[bool], limit: int) -> Select[tuple[int]]:
     """Return the due jobs' numbers in the order in which they are to be run."""
     owner = func.coalesce(_JOB.project_id, "")
     running = (
@@ -99,7 +118,7 @@ def _fairly(kinds: Collection[str], now: int, limit: int) -> Select[tuple[int]]:
     return (
         select(_JOB.seq)
         .outerjoin(running, running.c.owner == owner)
-        .where(_due(kinds, now))
+        .where(due)
         .order_by(_JOB.priority.desc(), turn, _JOB.run_at, _JOB.seq)
         .limit(limit)
     )
@@ -128,15 +147,19 @@ def asked_to_cancel(connection: Connection, ids: Sequence[str], worker: str) -> 
 
 
 def save(connection: Connection, job_id: str, worker: str, checkpoint: Any) -> bool:
-    """Keep a checkpoint; False where the lease is lost. A step further forgives lost workers."""
+    """Keep a checkpoint; False where the lease is lost. A step further forgives lost runs."""
     values = {"checkpoint": checkpoint, "losses": 0}
     statement = update(jobs).where(_mine(job_id, worker)).values(**values)
     return bool(connection.execute(statement).rowcount)
 
 
 def put_back(connection: Connection, job_id: str, worker: str, run_at: int, **values: Any) -> bool:
-    """Queue a job again that the worker has; False where the lease is lost."""
-    given = {"state": "queued", "worker": None, "lease_ends_at": None, "run_at": run_at, **values}
+    """Queue a job again that the worker has; False where the lease is lost.
+
+    A worker that does so is alive: unless ``losses`` says otherwise, no lost runs are left.
+    """
+    free = {"state": "queued", "worker": None, "lease_ends_at": None, "losses": 0}
+    given = {**free, "run_at": run_at, **values}
     statement = update(jobs).where(_mine(job_id, worker)).values(**given)
     return bool(connection.execute(statement).rowcount)
 

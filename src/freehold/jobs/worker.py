@@ -47,7 +47,8 @@ class Worker:
     """Runs up to ``at_once`` jobs in this event loop; background jobs leave a quarter of it free.
 
     ``sole`` says that no other worker can be alive: leases found at the start are those of a
-    process that died, and are not waited for.
+    process that died, and are not waited for. A job that may have taken workers down is run once
+    this one has lived for ``trial_s``: where processes die of something else, none gets so far.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Worker:
         at_once: int = 16,
         lease_s: int = 30,
         sole: bool = False,
+        trial_s: float = 10.0,
     ) -> None:
         self.name = f"worker_{secrets.token_hex(8)}"
         self.ended: Counter[tuple[str, str]] = Counter()
@@ -71,6 +73,7 @@ class Worker:
         self._runs: dict[str, Run] = {}
         self._crowded = asyncio.Event()
         self._stopping = False
+        self._trusted_at = time.monotonic() + trial_s
         self._beaten_at = time.monotonic()
         self._counted_at = -math.inf
         self._queued: dict[str, int] = {}
@@ -102,7 +105,7 @@ class Worker:
     def lease(self, now: int) -> dict[str, Any]:
         """Return the columns of a job that this worker has leased."""
         held = {"worker": self.name, "started_at": now, "lease_ends_at": now + self._lease_s}
-        return {"state": "running", **held}
+        return {"state": "running", "losses": 1, **held}
 
     def begin(self, row: Row[Any]) -> bool:
         """Run a job that this worker has leased; False where it has no such lease."""
@@ -180,7 +183,7 @@ class Worker:
 
     def _look(self, connection: Connection, watched: list[str]) -> _Look:
         return _Look(
-            store.is_due(connection, self._tasks, clock.now()),
+            store.is_due(connection, self._tasks, clock.now(), suspects=self._is_trusted()),
             store.asked_to_cancel(connection, watched, self.name) if watched else {},
             self._counts(connection),
         )
@@ -217,7 +220,11 @@ class Worker:
             lease_s=self._lease_s,
             room=room,
             background_room=background_room,
+            suspects=self._is_trusted(),
         )
+
+    def _is_trusted(self) -> bool:
+        return time.monotonic() >= self._trusted_at
 
     def _left(self, run: Run) -> None:
         self._runs.pop(run.context.id, None)

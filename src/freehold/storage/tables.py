@@ -225,7 +225,7 @@ jobs = Table(
     Column("payload", Document, nullable=False),
     Column("checkpoint", Document),
     Column("attempts", Integer, nullable=False, server_default="0"),  # ended by an error
-    Column("losses", Integer, nullable=False, server_default="0"),  # workers lost, no step further
+    Column("losses", Integer, nullable=False, server_default="0"),  # runs begun since the last step
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     Column("worker", Text),
     Column("error", Text),

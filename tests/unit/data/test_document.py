@@ -13,7 +13,7 @@ from freehold.data import document
 def test_106_operations_of_2024_and_the_additions_are_counted_apart():
     origins = [operation.origin for operation in document.operations()]
     assert origins.count("2024-12-18") == 106
-    assert origins.count("2026-08-21") == 5
+    assert origins.count("2026-08-21") == 8
 
 
 def test_ids_and_routes_are_unique():
@@ -67,6 +67,15 @@ def test_overlay_adds_properties_and_enum_values():
     assert fields["prompt_cache_key"] == {"type": "string", "nullable": True}
     assert {"auto", "default", "flex", "priority"} <= set(fields["service_tier"]["enum"])
     assert document.schema("CreateChatCompletionRequest")["required"] == ["model", "messages"]
+
+
+def test_operation_takes_the_values_that_are_laid_over_its_body():
+    body = document.request_schema("createBatch")
+    assert body is not None
+    endpoints = body["properties"]["endpoint"]["enum"]
+    assert endpoints[-1] == "/v1/moderations"
+    assert len(endpoints) == 4
+    assert body["required"] == ["input_file_id", "endpoint", "completion_window"]
 
 
 def test_overlay_leaves_the_rest_of_a_schema_alone():

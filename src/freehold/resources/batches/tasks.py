@@ -21,35 +21,41 @@ from freehold.resources.files.library import Output, Owner
 
 _ATTEMPTS = 12  # a model that can't be loaded is waited for, some twenty minutes
 _FINISH = "batches.finish"
+_FOR_EVER = 2**31  # a store that is away for a weekend costs no results
 _RUNNING = ("in_progress", "cancelling")
 _UNENDED = ("validating", *_RUNNING, "finalizing")
+_UNWRITTEN = ("cancelling", "finalizing", "failed")  # there may be results that are in no file
 
 
 def fail(connection: Connection, failure: Failure) -> None:
-    """End the batch of a job that was given up; what was answered becomes its files first."""
+    """End the batch of a job that was given up; what was answered becomes its files first.
+
+    One whose files only have to be written still ends as it was going to.
+    """
     values: dict[str, Any] = {"status": "finalizing", "ends_as": failure.state}
     values["finalizing_at"] = clock.now()
     if failure.state == "failed":
         values["errors"] = _errors([_told("server_error", failure.reason)])
-    if failure.key and store.change(connection, failure.key, _UNENDED, **values):
+    batch_id = failure.key or ""
+    store.change(connection, batch_id, ("validating", *_RUNNING), **values)
+    batch = store.load(connection, batch_id)
+    if batch is not None and batch.status == "finalizing":
         owner = failure.project_id
-        queue.add(connection, _FINISH, {}, key=failure.key, project_id=owner, priority=PRIORITY)
+        queue.add(connection, _FINISH, {}, key=batch_id, project_id=owner, priority=PRIORITY)
 
 
 def abandon(connection: Connection, failure: Failure) -> None:
-    """End a batch whose files can't be written either."""
-    if failure.key:
-        faults = _errors([_told("server_error", failure.reason)])
-        values = {"status": "failed", "failed_at": clock.now(), "errors": faults}
-        store.change(connection, failure.key, _UNENDED, **values)
-        _forget(connection, failure.key)
+    """End a batch whose files can't be written either; ``jobs retry`` tries again."""
+    faults = _errors([_told("server_error", failure.reason)])
+    values = {"status": "failed", "failed_at": clock.now(), "errors": faults}
+    store.change(connection, failure.key or "", ("finalizing",), **values, ends_as="failed")
 
 
-@task(_FINISH, on_failure=abandon, max_attempts=_ATTEMPTS)
+@task(_FINISH, on_failure=abandon, max_attempts=_FOR_EVER)
 async def finish(services: Services, job: JobContext) -> None:
     """Write the files of a batch whose own job was given up."""
     batch = await services.database.read(lambda c: store.load(c, job.key or ""))
-    if batch is not None and batch.status == "finalizing":
+    if batch is not None and batch.status in _UNWRITTEN and batch.ends_as is not None:
         await _Work(services, job, batch).finalize()
 
 
@@ -145,7 +151,7 @@ class _Work:
         ids = {field: file.file_id for field, file in files.items()}
         ends_as = self._batch.ends_as
         values = {"status": ends_as, f"{ends_as}_at": clock.now(), **ids}
-        store.change(connection, self._id, ("finalizing", "cancelling"), **values)
+        store.change(connection, self._id, _UNWRITTEN, **values)
         _forget(connection, self._id)
 
     async def _is_empty(self, draft: str) -> bool:

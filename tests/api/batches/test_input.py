@@ -1,0 +1,91 @@
+"""What a batch accepts, and what is told of the rest."""
+
+import pytest
+from sqlalchemy import update
+
+from batches import URL, ended, request, upload
+from freehold.resources.batches import lines
+from freehold.storage.tables import projects
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "param"),
+    [
+        ("{nonsense", "invalid_json_line", None),
+        ("[1]", "invalid_json_line", None),
+        ({**request("x"), "custom_id": None}, "missing_required_parameter", "custom_id"),
+        ({**request("x"), "body": None}, "missing_required_parameter", "body"),
+        ({**request("x"), "custom_id": 7}, "invalid_type", "custom_id"),
+        ({**request("x"), "method": "GET"}, "invalid_method", "method"),
+        (request("first"), "duplicate_custom_id", "custom_id"),
+        (request("x", url="/v1/embeddings"), "invalid_url", "url"),
+        (request("x", stream=True), "streaming_unsupported", "body.stream"),
+        (request("x", temperature=9), "decimal_above_max_value", "body.temperature"),
+        (request("x", messages=None), "missing_required_parameter", "body.messages"),
+        (request("x", model="gpt-4o-mini"), "mismatched_model", "body.model"),
+    ],
+)
+async def test_wrong_input_fails_the_batch_and_names_the_line(shared, line, code, param):
+    batch = await ended(shared, request("first"), "", line)
+
+    assert batch["status"] == "failed"
+    assert batch["failed_at"] >= batch["created_at"]
+    assert batch["output_file_id"] is None
+    (fault,) = batch["errors"]["data"]
+    assert fault["line"] == 3
+    assert fault["message"]
+    if code != "missing_required_parameter" or param != "body.messages":
+        assert fault["code"] == code
+    assert fault["param"] == param
+
+
+async def test_unknown_model_and_empty_file_fail_the_batch(shared):
+    batch = await ended(shared, request("x", model="no-such-model"))
+    assert batch["errors"]["data"][0]["code"] == "model_not_found"
+
+    batch = await ended(shared, "", "  ")
+    assert batch["errors"]["data"][0]["code"] == "empty_file"
+    assert batch["errors"]["data"][0]["line"] is None
+
+
+async def test_create_refuses_what_can_never_run(shared):
+    body = {"endpoint": URL, "completion_window": "24h"}
+
+    async def refused(**fields):
+        answer = await shared.client.post(
+            "/v1/batches", json={**body, **fields}, sends_invalid=True
+        )
+        return answer.status_code, answer.json()["error"]["param"]
+
+    assert await refused(input_file_id="file-nothere") == (404, "input_file_id")
+    assert await refused(input_file_id=7) == (400, "input_file_id")
+    other = await upload(shared, request("x"), purpose="assistants")
+    assert await refused(input_file_id=other) == (400, "input_file_id")
+    good = await upload(shared, request("x"))
+    assert await refused(input_file_id=good, endpoint="/v1/files") == (400, "endpoint")
+    assert await refused(input_file_id=good, completion_window="1h") == (400, "completion_window")
+
+
+async def test_project_without_retention_is_refused_batches(start):
+    api = await start()
+    file_id = await upload(api, request("one"))
+    database = api.server.api.services.database
+    on = update(projects).values(zero_data_retention=True)
+    await database.write(lambda c: c.execute(on).rowcount)
+    api.server.api.keys._known.clear()
+
+    body = {"input_file_id": file_id, "endpoint": URL, "completion_window": "24h"}
+    answer = await api.client.post("/v1/batches", json=body)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "zero_data_retention"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+async def test_lines_are_numbered_whatever_the_chunks(size):
+    data = b"a\n\n  \nbb\r\nccc"
+
+    async def chunks():
+        for begin in range(0, len(data), size):
+            yield data[begin : begin + size]
+
+    assert [each async for each in lines.numbered(chunks())] == [(1, b"a"), (4, b"bb"), (5, b"ccc")]
