@@ -1,5 +1,7 @@
 """Files of messages go into the thread's own vector store, which is made when it is needed."""
 
+import pytest
+
 from freehold.core import clock
 from keeping import made, refused, uploaded
 
@@ -85,3 +87,14 @@ async def test_refused_message_makes_no_store(api):
     body = message(await uploaded(api), {"id": "file-gone"})
     await refused(api, PATH, status=404, messages=[body])
     assert (await api.client.get("/v1/vector_stores")).json()["data"] == before == []
+
+
+@pytest.mark.parametrize(("name", "told"), [("table.csv", "[.csv]"), ("notes", "[none]")])
+async def test_file_that_can_not_be_searched_is_refused_for_that_only(api, name, told):
+    file = await uploaded(api, b"a,b", name)
+    path = f"{PATH}/{(await made(api, PATH))['id']}/messages"
+    error = await refused(api, path, **message(file))
+    expected = f"Files with extensions {told} are not supported for retrieval."
+    assert error["message"].startswith(expected)
+    assert (error["param"], error["code"]) == ("attachments[0].file_id", "unsupported_file")
+    await made(api, path, **message(file, tools=[{"type": "code_interpreter"}]))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from freehold.api.context import Context, Services
 from freehold.core.errors import BadRequestError, NotFoundError
@@ -59,8 +59,9 @@ def plan(
 async def check(context: Context, given: ToolResources | ToolResourcesParam | None) -> None:
     """Refuse what does not exist or is not meant for tools."""
     if given is not None and given.code_interpreter is not None:
-        param = "tool_resources.code_interpreter.file_ids"
-        await check_files(context, given.code_interpreter.file_ids or [], param)
+        for place, file_id in enumerate(given.code_interpreter.file_ids or ()):
+            param = f"tool_resources.code_interpreter.file_ids[{place}]"
+            await check_file(context, file_id, param)
     if given is None or given.file_search is None:
         return
     param = "tool_resources.file_search.vector_store_ids"
@@ -74,26 +75,22 @@ async def check(context: Context, given: ToolResources | ToolResourcesParam | No
     await vector_stores.check(context, store_ids or [], param)
 
 
-async def check_files(
-    context: Context, file_ids: Sequence[str], param: str, purposes: Sequence[str] = OF_TOOLS
-) -> None:
-    """Refuse files that the project does not have, or that were uploaded for something else.
-
-    ``param`` names their list (``..._ids``), or the field of a single one.
-    """
-    for place, file_id in enumerate(file_ids):
-        where = f"{param}[{place}]" if param.endswith("_ids") else param
-        try:
-            file = await library.find(context.services, context.project_id, file_id)
-        except NotFoundError as error:
-            raise NotFoundError(error.message, param=where) from None
-        if file.purpose not in purposes:
-            raise BadRequestError(
-                f"Invalid '{where}': the file '{file_id}' has the purpose '{file.purpose}'. "
-                f"Upload it with the purpose '{purposes[0]}'.",
-                param=where,
-                code="invalid_value",
-            )
+async def check_file(
+    context: Context, file_id: str, param: str, purposes: Sequence[str] = OF_TOOLS
+) -> Row[Any]:
+    """Return the file, or refuse one that is missing or was uploaded for something else."""
+    try:
+        file = await library.find(context.services, context.project_id, file_id)
+    except NotFoundError as error:
+        raise NotFoundError(error.message, param=param) from None
+    if file.purpose not in purposes:
+        raise BadRequestError(
+            f"Invalid '{param}': the file '{file_id}' has the purpose '{file.purpose}'. "
+            f"Upload it with the purpose '{purposes[0]}'.",
+            param=param,
+            code="invalid_value",
+        )
+    return file
 
 
 def kept(given: ToolResources | ToolResourcesParam | None) -> Kept:

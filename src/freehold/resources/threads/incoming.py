@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,12 +13,14 @@ from freehold.core import clock, messages
 from freehold.core.errors import BadRequestError
 from freehold.core.ids import new_id
 from freehold.data import limits
+from freehold.documents import formats
 from freehold.resources.assistants import tool_resources
 from freehold.resources.assistants.tool_resources import Kept
 from freehold.resources.files import library
 from freehold.resources.threads import store
 from freehold.resources.vector_stores import attaching
 from freehold.wire.messages import (
+    Attachment,
     ImageFileContentBlock,
     MessageContentPartParam,
     MessageCreateParams,
@@ -25,6 +28,7 @@ from freehold.wire.messages import (
 )
 from freehold.wire.vector_stores import ExpiresAfter, VectorStoreCreateParams
 
+_SEARCH = "file_search"
 _OF_PICTURES = ("vision", "assistants", "assistants_output")
 
 
@@ -49,7 +53,7 @@ async def prepare(
         services=context.services,
         rows=tuple(_new(body) for body in bodies),
         code_files=_files_for("code_interpreter", bodies),
-        search_files=_files_for("file_search", bodies),
+        search_files=_files_for(_SEARCH, bodies),
     )
 
 
@@ -150,19 +154,30 @@ def _files_for(tool: str, bodies: Sequence[MessageCreateParams]) -> tuple[str, .
 
 async def _check(context: Context, body: MessageCreateParams, within: str) -> None:
     for place, attachment in enumerate(body.attachments or ()):
-        param = f"{within}attachments[{place}].file_id"
-        await tool_resources.check_files(context, [attachment.file_id], param)
+        await _check_attachment(context, attachment, f"{within}attachments[{place}].file_id")
     if isinstance(body.content, str):
         return
     for place, part in enumerate(body.content):
         where = f"{within}content[{place}]"
         if isinstance(part, ImageFileContentBlock):
-            param = f"{where}.image_file.file_id"
-            await tool_resources.check_files(
-                context, [part.image_file.file_id], param, _OF_PICTURES
-            )
+            file_id, param = part.image_file.file_id, f"{where}.image_file.file_id"
+            await tool_resources.check_file(context, file_id, param, _OF_PICTURES)
         elif not isinstance(part, TextContentBlockParam):
             _check_url(part.image_url.url, f"{where}.image_url.url")
+
+
+async def _check_attachment(context: Context, attachment: Attachment, param: str) -> None:
+    file = await tool_resources.check_file(context, attachment.file_id, param)
+    if _SEARCH not in {tool.type for tool in attachment.tools or ()}:
+        return
+    ending = PurePath(file.filename).suffix.lower()
+    if ending.removeprefix(".") not in formats.supported():
+        raise BadRequestError(
+            f"Files with extensions [{ending or 'none'}] are not supported for retrieval. "
+            f"Supported are: {', '.join(formats.supported())}.",
+            param=param,
+            code="unsupported_file",
+        )
 
 
 def _check_url(url: str, param: str) -> None:
