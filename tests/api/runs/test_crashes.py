@@ -8,8 +8,10 @@ from freehold.jobs.job import JobContext, LeaseLostError
 from runs import WEATHER, House
 from servers import in_process, scripted
 
-SEARCH = {"tool_calls": [{"name": "file_search", "arguments": '{"queries": ["x"]}'}]}
-ANSWER = {"text": "All done"}
+# So slow that no two units are written together.
+SLOW = {"delay": 0.03}
+SEARCH = {"tool_calls": [{"name": "file_search", "arguments": '{"queries": ["x"]}'}], **SLOW}
+ANSWER = {"text": "All done", **SLOW}
 UNITS = 7  # begin, open calls, record, answer, close, open message, finish
 
 
@@ -21,7 +23,11 @@ class Halt:
         self._left = at
         self._after = after
         self._write = JobContext.write
-        monkeypatch.setattr(JobContext, "write", self._write_or_halt)
+
+        async def write(job, unit):
+            return await self._write_or_halt(job, unit)
+
+        monkeypatch.setattr(JobContext, "write", write)
 
     async def _write_or_halt(self, job, unit):
         if job.kind != "runs.work":

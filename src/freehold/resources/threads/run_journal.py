@@ -5,9 +5,8 @@ that dies between two of them leaves nothing half done. A step and a message tha
 ended are taken up again by whoever goes on, so that neither appears twice.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -26,10 +25,11 @@ from freehold.resources.threads import (
     stream,
 )
 from freehold.resources.threads.run_end import Ended
+from freehold.resources.threads.run_pen import Pen
 from freehold.resources.threads.run_state import Ending
+from freehold.storage.database import Database
 from freehold.storage.events import Events
 
-T = TypeVar("T")
 Row = dict[str, Any]
 Content = Sequence[Mapping[str, Any]]
 Used = tuple[int, int]  # tokens of a prompt, tokens of an answer
@@ -41,7 +41,7 @@ class Journal:
     ``results`` says whether those who listen are shown what searches found.
     """
 
-    def __init__(self, job: JobContext, events: Events, *, results: bool) -> None:
+    def __init__(self, job: JobContext, run_id: str, events: Events, *, results: bool) -> None:
         self.run: Row = {}
         self.thread: Row = {}
         self.steps: list[Row] = []
@@ -51,13 +51,13 @@ class Journal:
         self._writing: Row | None = None  # its step
         self._left: Row | None = None  # a step begun by a process that died
         self._job = job
-        self._events = events
+        self._run_id = run_id
         self._results = results
-        self._pending: asyncio.Task[Any] | None = None
+        self._pen = Pen(job, lambda frame: events.publish(run_id, frame))
 
-    async def begin(self, run_id: str) -> bool:
+    async def begin(self, database: Database) -> bool:
         """Read all there is, and set the run to work; False where it is not to be worked on."""
-        was = await self._write(lambda connection: _begun(connection, run_id))
+        was = await database.read(lambda connection: _found(connection, self._run_id))
         if was is None:
             return False
         self.run, self.thread, steps, self.messages = was
@@ -67,7 +67,10 @@ class Journal:
                 self.calls = step  # the model has made them in full
             elif step["status"] == "in_progress":
                 self._left = step
-        if self.run["status"] == "in_progress":
+        if self.run["status"] == "queued":
+            started = {"status": "in_progress", "started_at": clock.now()}
+            self._pen.issue(lambda c: run_store.change(c, self._run_id, ("queued",), **started))
+            self.run |= started
             self.tell("thread.run.in_progress", run_view.shown(self.run))
         return True
 
@@ -91,7 +94,7 @@ class Journal:
                 store.add_messages(connection, [message])
                 step_store.create(connection, step)
 
-            await self._write(unit)
+            self._pen.issue(unit)
         self.message, self._writing = message, step
         self._tell_step("created", step)
         self._tell_step("in_progress", step)
@@ -102,7 +105,7 @@ class Journal:
     async def close_message(self, content: Content, used: Used) -> None:
         """End the message and its step; the run goes on."""
         message, step, unit = self._closing(content, used, None)
-        await self._write(unit)
+        await self._pen.write(unit)
         self._closed(message, step, used)
 
     async def finish(
@@ -122,7 +125,7 @@ class Journal:
             closing(connection)
             return run_end.end(connection, self.run, ending, error=error, reason=cut)
 
-        ended = await self._write(unit)
+        ended = await self._pen.write(unit)
         self._closed(message, step, used)
         self._told_end(ended)
 
@@ -132,7 +135,7 @@ class Journal:
         if step is None:
             details: Row = {"type": "tool_calls", "tool_calls": []}
             new = step_view.new_row(self.run["id"], new_id("run_step"), details, clock.now())
-            await self._write(lambda connection: step_store.create(connection, new))
+            self._pen.issue(lambda connection: step_store.create(connection, new))
             step = new
         self.calls = step
         self._tell_step("created", step)
@@ -153,7 +156,7 @@ class Journal:
             step_store.change(connection, step["id"], **values)
             self._count(connection, used)
 
-        await self._write(unit)
+        await self._pen.write(unit)
         self._counted(used)
         step |= values
 
@@ -171,14 +174,16 @@ class Journal:
             step_store.change(connection, step["id"], **values)
             self._job.save(connection, None)
 
-        await self._write(unit)
+        await self._pen.write(unit)
         step |= values
 
     async def close_calls(self) -> None:
         """End the step of calls, all of which have their outputs."""
         step = self._calls_step()
         values = {"status": "completed", "completed_at": clock.now()}
-        await self._write(lambda connection: step_store.change(connection, step["id"], **values))
+        await self._pen.write(
+            lambda connection: step_store.change(connection, step["id"], **values)
+        )
         step |= values
         self.calls = None
         self.steps.append(step)
@@ -199,7 +204,7 @@ class Journal:
             expire(connection)
             return True
 
-        if await self._write(unit):
+        if await self._pen.write(unit):
             self.run |= values
             self.tell("thread.run.requires_action", run_view.shown(self.run))
 
@@ -219,12 +224,11 @@ class Journal:
                 connection, self.run, ending, content=content, error=error, reason=reason
             )
 
-        self._told_end(await self._write(unit))
+        self._told_end(await self._pen.write(unit))
 
     async def settled(self) -> None:
         """Wait until nothing is being written."""
-        if self._pending is not None:
-            await asyncio.wait({self._pending})
+        await self._pen.settled()
 
     def shown_search(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """Return what listeners are shown of a search."""
@@ -232,18 +236,18 @@ class Journal:
 
     def tell(self, event: str, data: Mapping[str, Any]) -> None:
         """Tell those who listen of an object."""
-        self._events.publish(self.run["id"], stream.frame(event, data))
+        self._pen.tell(stream.frame(event, data))
 
     def send(self, frame: bytes) -> None:
         """Send those who listen a frame."""
-        self._events.publish(self.run["id"], frame)
+        self._pen.tell(frame)
 
     async def _resume(self, kind: str) -> Row | None:
         """Return the step that was left, to be gone on with; one of another kind is removed."""
         left, self._left = self._left, None
         if left is None or left["type"] == kind:
             return left
-        await self._write(lambda connection: _remove(connection, self.run, left))
+        self._pen.issue(lambda connection: _remove(connection, self.run, left))
         self.messages = [one for one in self.messages if one["status"] != "in_progress"]
         return None
 
@@ -307,22 +311,14 @@ class Journal:
     def _tell_message(self, what: str, message: Row) -> None:
         self.tell(f"thread.message.{what}", messages.shown(message).model_dump(exclude_unset=True))
 
-    async def _write(self, unit: Callable[[Connection], T]) -> T:
-        """Write a unit; who is cancelled meanwhile leaves it to be written all the same."""
-        self._pending = asyncio.create_task(self._job.write(unit))
-        return await asyncio.shield(self._pending)
 
-
-def _begun(connection: Connection, run_id: str) -> tuple[Row, Row, list[Row], list[Row]] | None:
+def _found(connection: Connection, run_id: str) -> tuple[Row, Row, list[Row], list[Row]] | None:
     run = run_store.load(connection, run_id)
     if run is None or run["status"] not in run_state.WORKING:
         return None
     thread = store.find(connection, run["project_id"], run["thread_id"])
     if thread is None:  # deleted, with all that is on it
         return None
-    started = {"status": "in_progress", "started_at": run["started_at"] or clock.now()}
-    if run_store.change(connection, run_id, ("queued",), **started):
-        run |= started
     talk = step_store.conversation(connection, run["thread_id"])
     return run, thread, step_store.of_run(connection, run_id), talk
 

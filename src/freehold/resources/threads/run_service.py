@@ -48,9 +48,6 @@ async def create(
 ) -> dict[str, Any] | EventStream:
     """Begin a run on a thread; as a stream, tell what it does. Raises where one is active."""
     project = context.project_id
-    await context.services.database.read(
-        lambda connection: threads.found(store.find(connection, project, thread_id), thread_id)
-    )
     added = await incoming.prepare(context, body.additional_messages or (), "additional_messages")
     row = await _new_row(context, thread_id, body)
     if body.additional_instructions:

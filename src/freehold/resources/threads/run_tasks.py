@@ -29,9 +29,9 @@ def fail(connection: Connection, failure: Failure) -> None:
 async def work(services: Services, job: JobContext) -> None:
     """Advance a run until it has ended or waits for outputs."""
     run_id = run_of(job.key)
-    journal = Journal(job, services.events, results=job.payload["results"])
+    journal = Journal(job, run_id, services.events, results=job.payload["results"])
     try:
-        if await journal.begin(run_id):
+        if await journal.begin(services.database):
             await _Supervised(services, job, journal).run()
     except (asyncio.CancelledError, LeaseLostError):
         stopping = ServiceUnavailableError("The server is shutting down.", retry_after=5)
