@@ -37,6 +37,9 @@ def main() -> None:
         losses = _losses(folder / "build" / "run" / "loss.csv")
         if sum(losses[-5:]) >= sum(losses[:5]):
             raise SystemExit(f"The loss did not fall: {losses}")
+        learnt = str(folder / "build" / "run" / "adapter.pt")
+        second = str(folder / "second")
+        _run("tune", settings, base, "--out", second, "--start", learnt, "--minutes", "0", ends=3)
         adapter = folder / "adapter.gguf"
         _run("export", settings, base, "--to", str(adapter))
         print(f"With the adapter: {_answer(base, adapter)!r}")

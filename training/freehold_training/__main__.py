@@ -23,7 +23,8 @@ def main() -> int:
     if given.command == "tune":
         from freehold_training.tune import Training  # noqa: PLC0415
 
-        return 0 if Training(settings, given.base, out).run(given.minutes) else 3
+        training = Training(settings, given.base, out, given.start)
+        return 0 if training.run(given.minutes) else 3
     from freehold_training.export import export  # noqa: PLC0415
 
     export(settings, given.base, out, given.to or settings.build / f"{settings.name}.gguf")
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--base", type=Path, required=True, help="a GGUF file or a folder")
         command.add_argument("--out", type=Path, help="the run's folder (build/run)")
         command.add_argument("--minutes", type=float, help="tune: stop after so long")
+        command.add_argument("--start", type=Path, help="tune: begin with another run's adapter.pt")
         command.add_argument("--to", type=Path, help="export: the file to write")
     return parser
 

@@ -71,7 +71,9 @@ def rate_at(step: int, steps: int, settings: TuneSettings) -> float:
 class Training:
     """One run: the model, what it reads, how far it has come."""
 
-    def __init__(self, settings: Settings, base_path: Path, out: Path) -> None:
+    def __init__(
+        self, settings: Settings, base_path: Path, out: Path, start: Path | None = None
+    ) -> None:
         tune = settings.tune
         machine = Machine.chosen(tune)
         torch.set_num_threads(tune.threads)
@@ -100,7 +102,7 @@ class Training:
         self._curve: list[tuple[float, ...]] = []
         self._watch: list[dict[str, float]] = []
         self._stop = False
-        self._resume()
+        self._resume(start)
 
     def run(self, minutes: float | None) -> bool:
         """Learn until done, the time is over or a signal asks to stop; return whether done."""
@@ -145,10 +147,11 @@ class Training:
             rows = [tuple(row.get(name, math.nan) for name in names) for row in self._watch]
             _write_csv(self._out / "validation.csv", names, rows)
 
-    def _resume(self) -> None:
+    def _resume(self, start: Path | None) -> None:
+        """Go on where the run was, or begin it with the adapter of another run's checkpoint."""
         path = self._out / CHECKPOINT
         if path.exists():
-            state = torch.load(path, map_location=self._machine.device, weights_only=True)
+            state = self._read(path)
             if (
                 state["steps"] != len(self._steps)
                 or state["settings"]["rank"] != self._settings.rank
@@ -158,7 +161,12 @@ class Training:
             self._optimizer.load_state_dict(state["optimizer"])
             self._step, self._tokens, self._seconds = state["progress"]
             self._curve, self._watch = state["curve"], state["watch"]
+        elif start is not None:
+            self.model.load_state_dict(self._read(start)["adapter"])
         self.model.merge()
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        return torch.load(path, map_location=self._machine.device, weights_only=True)
 
     def _learn(self, step: Step) -> bool:
         """Do one step; False where a signal came in between, and nothing was changed."""
