@@ -80,8 +80,8 @@ def unix_sockets(told):
 
 def host_files(told):
     paths = [
-        told["secret"], told["state"], told["socket"], "/etc/shadow", "/etc/passwd", "/etc/hostname",
-        "/root/.bashrc", "/home", "/var/log", "/sys/kernel", "/boot", "/run", "/srv",
+        told["secret"], told["state"], told["socket"], "/etc/shadow", "/etc/passwd",
+        "/etc/hostname", "/root/.bashrc", "/home", "/var/log", "/sys/kernel", "/run",
         "/var/run/docker.sock", "/etc/ssh",
     ]  # fmt: skip
     found = [path for path in paths if tried({path: lambda path=path: read(path)})]
@@ -101,7 +101,8 @@ def environment(told):
     for path in glob.glob("/proc/*/environ") + glob.glob("/proc/*/task/*/environ"):
         with contextlib.suppress(OSError):
             seen += read(path)
-    return [word for word in (told["word"], "SECRET", "FREEHOLD", "API_KEY") if word.encode() in seen]
+    words = (told["word"], "SECRET", "FREEHOLD", "API_KEY")
+    return [word for word in words if word.encode() in seen]
 
 
 def other_processes(told):
@@ -163,7 +164,7 @@ def later_calls(_told):
 
 def namespaces(told):
     flags = (0x10000000, 0x20000000, 0x40000000, 0x00020000, 0x08000000)
-    found = [hex(flag) for flag in flags if call(told["clone"], flag | int(signal.SIGCHLD), 0, 0, 0, 0)]
+    found = [hex(flag) for flag in flags if call(told["clone"], flag | 17, 0, 0, 0, 0)]
     found += tried(
         {
             "clone3": lambda: call(435, struct.pack("11Q", 0x10000000, *[0] * 10), 88),
@@ -187,18 +188,30 @@ def becoming_somebody(_told):
     ]
     wrong += [line for line in status.splitlines() if line == "NoNewPrivs:\t0"]
     suid = [path for path in ("/bin/su", "/usr/bin/passwd", "/bin/mount") if os.path.exists(path)]
-    ran = {
-        path: lambda path=path: b"Uid:\t0" in subprocess.run([path, "--help"], capture_output=True, check=False).stdout
-        for path in suid
-    }
-    return wrong + tried(ran) + tried(
-        {
-            "uid": lambda: os.setuid(0) is None,
-            "gid": lambda: os.setgid(0) is None,
-            "groups": lambda: os.setgroups([0]) is None,
-            "root already": lambda: os.getuid() == 0 or os.geteuid() == 0,
-            "owning": lambda: os.chown("/usr/bin/env", os.getuid(), -1) is None and os.stat("/usr/bin/env").st_uid == os.getuid(),
-        }
+
+    def becomes_root(path):
+        with subprocess.Popen(
+            [path, "--help"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ) as child:
+            return os.stat(f"/proc/{child.pid}").st_uid == 0 != os.stat("/proc/self").st_uid
+
+    def owns():
+        os.chown("/usr/bin/env", os.getuid(), -1)
+        return os.stat("/usr/bin/env").st_uid == os.getuid()
+
+    ran = {path: lambda path=path: becomes_root(path) for path in suid}
+    return (
+        wrong
+        + tried(ran)
+        + tried(
+            {
+                "uid": lambda: os.setuid(0) is None,
+                "gid": lambda: os.setgid(0) is None,
+                "groups": lambda: os.setgroups([0]) is None,
+                "root already": lambda: os.getuid() == 0 or os.geteuid() == 0,
+                "owning": owns,
+            }
+        )
     )
 
 
@@ -220,14 +233,10 @@ def memory_of_others(told):
 
 def signals(told):
     """Signal everybody that can be reached, but ourselves."""
-    def send(pid):
-        return os.kill(pid, signal.SIGKILL) is None
-
-    found = tried({"server": lambda: told["pid"] > 1 and told["pid"] != os.getpid() and _alive(told)})
+    found = tried({"server": lambda: told["pid"] != os.getpid() and _alive(told)})
     for pid in (told["pid"], os.getppid(), 1):
         with contextlib.suppress(OSError):
-            if pid > 0:
-                send(pid)  # the server and the other session must survive it
+            os.kill(pid, signal.SIGKILL)  # the server and the other session must survive it
     return found
 
 
@@ -242,7 +251,9 @@ def rights_of_resources(_told):
     for name in ("AS", "DATA", "FSIZE", "NPROC", "NOFILE", "CORE", "MEMLOCK"):
         what = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(what)
-        found += tried({name: lambda what=what, hard=hard: resource.setrlimit(what, (hard + 1, hard + 1)) is None})
+        more = (hard + 1, hard + 1)
+        raised = {name: lambda what=what, more=more: resource.setrlimit(what, more) is None}
+        found += tried(raised)
         if hard == resource.RLIM_INFINITY:
             found.append(f"{name} is not limited")
     return found + tried(
@@ -286,8 +297,7 @@ def terminals(_told):
 
 def inherited(_told):
     """Find descriptors that are not ours: only the three and the channel are."""
-    known = [number for number in range(256) if tried({"": lambda number=number: os.fstat(number) and True})]
-    return known[4:]
+    return [number for number in range(256) if tried({number: lambda n=number: os.fstat(n)})][4:]
 
 
 def hidden_memory(told):
@@ -299,7 +309,7 @@ def hidden_memory(told):
             "shm": lambda: call(told["calls"]["shmget"], 0, 1 << 20, 0o1600),
             "queue": lambda: call(told["calls"]["msgget"], 0, 0o1600),
             "locked": lambda: LIBC.mlock(mmap.mmap(-1, 1 << 22), 1 << 22) == 0,
-            "huge": lambda: mmap.mmap(-1, 1 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000),
+            "huge": lambda: mmap.mmap(-1, 1 << 21, flags=0x40022),
         }
     )
 

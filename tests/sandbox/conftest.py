@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sandbox import guard
 
 from freehold.sandbox import seccomp
+from sandbox import guard
 
 ATTACKS = (Path(__file__).parent / "attacks.py").read_text()
 GROUNDS = [
@@ -19,7 +19,7 @@ GROUNDS = [
 ]
 
 
-@pytest_asyncio.fixture(scope="session", params=GROUNDS, ids=lambda ground: "-".join(ground))
+@pytest_asyncio.fixture(scope="session", params=GROUNDS, ids="-".join)
 async def prison(request):
     """Return a running prison; one for all tests of a jail and a user."""
     jail, user = request.param
@@ -49,7 +49,8 @@ def attack(prison, bystander):
     """Return a function that runs an attack and returns what it got away with."""
 
     async def run(name):
-        told = prison.told | {"calls": seccomp.numbers(), "clone": {"x86_64": 56}.get(platform.machine(), 220)}
+        clone = 56 if platform.machine() == "x86_64" else 220
+        told = prison.told | {"calls": seccomp.numbers(), "clone": clone}
         await prison.run("attacker", f"if 'LIBC' not in globals(): exec({ATTACKS!r})")
         result = await prison.run(
             "attacker", f"import json; print(json.dumps({name}(json.loads({json.dumps(told)!r}))))"

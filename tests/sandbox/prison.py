@@ -50,7 +50,7 @@ class Prison:
         plug.listen()
         return plug
 
-    async def run(self, key, code, starts=None):
+    async def run(self, key, code):
         session = await self.sandboxes.session(key)
         text, pictures, end = "", 0, None
         async with contextlib.aclosing(session.run(code)) as events:
@@ -93,7 +93,8 @@ class Prison:
     async def health(self):
         rss = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return {"threads": threading.active_count(), "rss": rss,
-                "fds": len(os.listdir("/proc/self/fd")), "leftovers": os.listdir(self.folder)}  # fmt: skip
+                "fds": len(os.listdir("/proc/self/fd")),
+                "leftovers": os.listdir(self.folder)}  # fmt: skip
 
 
 def _lives(pid):
@@ -136,5 +137,5 @@ def answer(message):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="prison-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101 - as others see it
+        os.chmod(folder, 0o755)  # noqa: S103 - what is shut out must not be so by its mode
         asyncio.run(main(sys.argv[1], sys.argv[2], folder))

@@ -91,7 +91,8 @@ except OSError as error:
 async def test_odd_names_do_no_harm(prison):
     code = """
 import os
-for name in (b'a' * 255, b'\\xff\\xfe', b'new\\nline', b'-rf', b'\\xe2\\x80\\xaecsv.exe', b'.hidden'):
+names = b'a' * 255, b'\\xff\\xfe', b'new\\nline', b'-rf', b'\\xe2\\x80\\xaecsv.exe', b'.hidden'
+for name in names:
     with open(os.path.join(os.getcwdb(), name), 'w') as file:
         file.write('x')
 try:

@@ -210,7 +210,7 @@ async def test_the_server_is_none_the_worse(prison):
 
 
 async def _until_few(prison, key, most):
-    """Wait until a session has no more processes than that; those that were killed take a moment."""
+    """Wait until a session has no more processes than that; to be killed takes a moment."""
     async with asyncio.timeout(10):
         while len((await prison.ask("processes", key=key))["pids"]) > most:
             await asyncio.sleep(0.05)

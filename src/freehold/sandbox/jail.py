@@ -18,7 +18,7 @@ _START: Final = (
 )
 _THREADS: Final = str(min(4, os.cpu_count() or 1))
 _OPEN_FILES: Final = 256
-_NICE: Final = 5
+_NICE: Final = 2
 SCRATCH_MB: Final = 64
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _CONFIGURATION: Final = ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives")
