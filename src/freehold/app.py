@@ -68,6 +68,9 @@ class Server:
         self._stopped = False
         self._jobs = Jobs(database)
         self._sandboxes = Sandboxes(settings.interpreter, hidden=(settings.state_dir,))
+        self._vectors = Vectors(
+            database, settings.vector_cache_mb * 1_000_000, settings.vector_approximate_from
+        )
         services = Services(
             settings=settings,
             database=database,
@@ -79,7 +82,7 @@ class Server:
             jobs=self._jobs,
             blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
             reader=Reader(),
-            vectors=Vectors(database, settings.vector_cache_mb * 1_000_000),
+            vectors=self._vectors,
             events=Events(),
             sandboxes=self._sandboxes,
         )
@@ -118,6 +121,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
         await self._crew.stop()
+        await self._vectors.close()
         await self._sandboxes.close()
         await self.registry.close()
         await self._fetcher.close()

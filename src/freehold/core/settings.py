@@ -187,6 +187,11 @@ class Settings(BaseModel):
     vector_cache_mb: int = Field(
         512, ge=0, description="Memory for the vectors of searched stores; larger ones are read"
     )
+    vector_approximate_from: int = Field(
+        50_000,
+        ge=1,
+        description="Chunks from which a store is searched approximately, with the extra `usearch`",
+    )
     jobs: JobSettings = Field(JobSettings(), description="Work that survives restarts")
     interpreter: InterpreterSettings = Field(
         InterpreterSettings(), description="Python that models write"

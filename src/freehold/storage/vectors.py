@@ -7,12 +7,14 @@ block by block.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from freehold.storage import approximate
+from freehold.storage.approximate import Graph
 from freehold.storage.database import Database
 from freehold.storage.tables import vector_store_chunks, vector_store_files
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _FILE, _CHUNK = vector_store_files.c, vector_store_chunks.c
 _CHUNKS_AT_ONCE = 4096
 _FLOAT_BYTES = 4
+_ENDED: Final = object()
 
 
 class Near(NamedTuple):
@@ -65,18 +68,29 @@ class _Kept:
     rows: _Rows
     state: _State | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    graph: Graph | None = None
+    graph_state: _State | None = None  # None while it grows
+    growing: "asyncio.Task[None] | None" = None
 
     @property
     def size(self) -> int:
-        return self.rows.vectors.nbytes + self.rows.chunks.nbytes + self.rows.files.nbytes
+        graph = self.graph.size if self.graph else 0
+        return graph + sum(
+            array.nbytes for array in (self.rows.vectors, self.rows.chunks, self.rows.files)
+        )
 
 
 class Vectors:
-    """Finds the nearest vectors. ``budget_bytes`` bounds what is kept of all stores together."""
+    """Finds the nearest vectors. ``budget_bytes`` bounds what is kept of all stores together.
 
-    def __init__(self, database: Database, budget_bytes: int) -> None:
+    A store of ``approximate_from`` chunks or more is searched approximately, where that can be
+    done and no files are chosen.
+    """
+
+    def __init__(self, database: Database, budget_bytes: int, approximate_from: int) -> None:
         self._database = database
         self._budget = budget_bytes
+        self._approximate_from = approximate_from
         self._kept: OrderedDict[Place, _Kept] = OrderedDict()
 
     @property
@@ -102,7 +116,10 @@ class Vectors:
         if state.chunks * place.dimensions * _FLOAT_BYTES > self._budget:
             blocks = self._blocks(place, await self._files(place))
         else:
-            blocks = _only(await self._current(place, state))
+            kept = await self._current(place, state)
+            if files is None and (graph := self._graph_of(place, kept)) is not None:
+                return await asyncio.to_thread(_approximately, graph, questions, limit)
+            blocks = _only(kept.rows)
         found: list[list[Near]] = [[] for _ in questions]
         async for rows in blocks:
             nearer = await asyncio.to_thread(_nearest, rows, questions, limit, files)
@@ -112,10 +129,42 @@ class Vectors:
     def forget(self, store_id: str) -> None:
         """Let go of what is kept of a store."""
         for place in [place for place in self._kept if place.store_id == store_id]:
-            del self._kept[place]
+            self._drop(place)
 
-    async def _current(self, place: Place, state: _State) -> _Rows:
-        """Return all vectors of a store as it is now, and keep them."""
+    async def close(self) -> None:
+        """Stop what grows, let go of everything."""
+        growing = [kept.growing for kept in self._kept.values() if kept.growing]
+        for place in list(self._kept):
+            self._drop(place)
+        await asyncio.gather(*growing, return_exceptions=True)
+
+    def _drop(self, place: Place) -> None:
+        kept = self._kept.pop(place)
+        if kept.growing is not None:
+            kept.growing.cancel()
+
+    def _graph_of(self, place: Place, kept: _Kept) -> Graph | None:
+        """Return the graph of what is kept, None where there is none yet, and see that it grows."""
+        if len(kept.rows.chunks) < self._approximate_from or not approximate.is_installed():
+            return None
+        if kept.graph is not None and kept.graph_state == kept.state:
+            return kept.graph
+        if kept.growing is None or kept.growing.done():
+            kept.growing = asyncio.create_task(self._grow(place, kept))
+        return None
+
+    async def _grow(self, place: Place, kept: _Kept) -> None:
+        """Bring the graph to the state of now; what comes meanwhile is for the next time."""
+        state, rows = kept.state, kept.rows
+        kept.graph_state = None
+        kept.graph = kept.graph or Graph(place.dimensions)
+        steps = kept.graph.grow(rows.chunks, rows.vectors)
+        while await asyncio.to_thread(_goes_on, steps):
+            self._make_room(place)
+        kept.graph_state = state
+
+    async def _current(self, place: Place, state: _State) -> _Kept:
+        """Return what is kept of a store, as the store is now."""
         kept = self._kept.setdefault(place, _Kept(_nothing(place)))
         self._kept.move_to_end(place)
         async with kept.turn:
@@ -124,7 +173,7 @@ class Vectors:
                 kept.rows = await self._updated(place, kept.rows, files)
                 kept.state = _state_of(files)
         self._make_room(place)
-        return kept.rows
+        return kept
 
     async def _updated(
         self, place: Place, rows: _Rows, files: Sequence[Row[int, int, Any]]
@@ -154,7 +203,7 @@ class Vectors:
         for other in [other for other in self._kept if other != place]:
             if self.resident_bytes <= self._budget:
                 return
-            del self._kept[other]
+            self._drop(other)
 
 
 def _searchable(store_id: str) -> tuple[Any, ...]:
@@ -195,6 +244,15 @@ def _groups(files: Sequence[Row[int, int, Any]]) -> list[list[Row[int, int, Any]
         groups[-1].append(file)
         room -= file.chunks
     return groups
+
+
+def _goes_on(steps: Iterator[None]) -> bool:
+    """Take one step; return whether there was one."""
+    return next(steps, _ENDED) is not _ENDED
+
+
+def _approximately(graph: Graph, questions: "NDArray[np.float32]", limit: int) -> list[list[Near]]:
+    return [[Near(*each) for each in found] for found in graph.search(questions, limit)]
 
 
 async def _only(rows: _Rows) -> AsyncIterator[_Rows]:
