@@ -76,6 +76,23 @@ async def test_legacy_completions_run_in_batches(shared):
     assert batch["request_counts"]["completed"] == 1
 
 
+async def test_moderations_run_in_batches(start):
+    words = {"backend": "api.moderations.words:WordsEngine", "kind": "moderation"}
+    api = await start(models={**scripted(), "omni-moderation-2024-09-26": words})
+    url = "/v1/moderations"
+    texts = {"a": "violence=0.9", "b": ["fine", "hate=0.7"]}
+    lines = [{**request(each, url=url), "body": {"input": text}} for each, text in texts.items()]
+    batch = await ended(api, *lines, endpoint=url)
+
+    assert batch["status"] == "completed", batch["errors"]
+    answered = await content(api, batch["output_file_id"])
+    flagged = {
+        line["custom_id"]: [each["flagged"] for each in line["response"]["body"]["results"]]
+        for line in answered
+    }
+    assert flagged == {"a": [True], "b": [False, True]}
+
+
 async def test_live_requests_go_before_the_lines_of_a_batch(start):
     api = await start(models=scripted({"when": "r", "text": "a b c d", "delay": 0.25}, slots=1))
     batch = await create(api, *(request(f"r{n}") for n in range(4)))

@@ -2,15 +2,17 @@
 
 import asyncio
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from batches import content, create, ended, request, retrieve, until
 from freehold.data import limits
+from freehold.jobs import store
 from freehold.jobs.job import Failure
-from freehold.resources.batches import tasks
-from freehold.storage.tables import jobs
+from freehold.resources.batches import service, tasks
+from freehold.storage.tables import batches, jobs
 from servers import scripted
 
+FINISH = "batches.finish"
 ONE_IS_QUICK = scripted({"when": "r0", "text": "quick"}, {"when": "r", "hang": True})
 
 
@@ -82,20 +84,67 @@ async def test_batch_whose_input_was_deleted_fails_truthfully(start):
     assert batch["errors"]["data"][0]["code"] == "file_not_found"
 
 
-async def test_batch_whose_job_is_given_up_keeps_what_was_answered(start):
-    api = await start(models=ONE_IS_QUICK)
+async def give_up(api, batch_id, *kinds):
+    """End the jobs of a batch, one after the other, as ones that took their workers down."""
+    failure = Failure("job_x", batch_id, None, {}, "failed", "Its worker went down.")
+    over = update(jobs).where(jobs.c.key == batch_id).values(state="failed")
+
+    def unit(connection):
+        for kind in kinds:
+            connection.execute(over.where(jobs.c.kind == kind))
+            {service.KIND: tasks.fail, FINISH: tasks.abandon}[kind](connection, failure)
+
+    await api.server.api.services.database.write(unit)
+
+
+async def with_one_result(api):
+    """Return the id of a batch of two lines, one of which has its result."""
     batch = await create(api, request("r0"), request("r1"))
     while (await retrieve(api, batch["id"]))["request_counts"]["completed"] < 1:
         await asyncio.sleep(0.02)
-    database = api.server.api.services.database
+    return batch["id"]
 
-    reason = Failure("job_x", batch["id"], None, {}, "failed", "It took its worker down.")
-    await database.write(lambda c: tasks.fail(c, reason))
 
-    batch = await until(api, batch["id"], "failed")
-    assert batch["errors"]["data"][0]["message"] == "It took its worker down."
+async def test_batch_whose_job_is_given_up_keeps_what_was_answered(start):
+    api = await start(models=ONE_IS_QUICK)
+    batch_id = await with_one_result(api)
+    await give_up(api, batch_id, service.KIND)
+
+    batch = await until(api, batch_id, "failed")
+    assert batch["errors"]["data"][0]["message"] == "Its worker went down."
     (line,) = await content(api, batch["output_file_id"])
     assert line["custom_id"] == "r0"
+
+
+async def test_results_that_could_not_be_written_are_there_once_that_is_retried(start):
+    api = await start(models=ONE_IS_QUICK)
+    batch_id = await with_one_result(api)
+    await give_up(api, batch_id, service.KIND, FINISH)
+    batch = await retrieve(api, batch_id)
+    assert (batch["status"], batch["output_file_id"]) == ("failed", None)
+
+    query = select(jobs.c.id).where(jobs.c.key == batch_id, jobs.c.kind == FINISH)
+    database = api.server.api.services.database
+    await database.write(lambda c: store.retry(c, c.scalars(query).one(), 1))
+    async with asyncio.timeout(30):
+        while not (batch := await retrieve(api, batch_id))["output_file_id"]:
+            await asyncio.sleep(0.02)
+    assert [line["custom_id"] for line in await content(api, batch["output_file_id"])] == ["r0"]
+    assert batch["status"] == "failed"
+
+
+async def test_batch_that_only_lacks_its_files_ends_as_it_was_going_to(start):
+    api = await start(models=ONE_IS_QUICK)
+    batch_id = await with_one_result(api)
+    finalizing = {"status": "finalizing", "ends_as": "completed", "finalizing_at": 1}
+    on = update(batches).where(batches.c.id == batch_id).values(**finalizing)
+    await api.server.api.services.database.write(lambda c: c.execute(on).rowcount)
+
+    await give_up(api, batch_id, service.KIND)
+
+    batch = await until(api, batch_id, "completed")
+    assert batch["errors"] is None
+    assert len(await content(api, batch["output_file_id"])) == 1
 
 
 async def test_model_that_can_not_be_loaded_is_the_reason_of_the_jobs_next_try(start):
