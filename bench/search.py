@@ -32,14 +32,15 @@ from freehold.api.context import Services
 from freehold.core.settings import Settings
 from freehold.engines.weights import WeightsStore
 from freehold.resources.vector_stores import embedding, search, store
-from freehold.storage import fulltext
+from freehold.storage import approximate, fulltext
 from freehold.storage.tables import files, projects, vector_store_chunks
-from freehold.storage.vectors import Place
+from freehold.storage.vectors import Place, Vectors
 
 MODEL: Final = "all-minilm-l6-v2"
 FIRST: Final = 5
 DIMENSIONS: Final = 384
 CHUNKS_OF_A_FILE: Final = 100
+TOPICS: Final = 500
 WORDS_OF_A_CHUNK: Final = 200
 WIDE: Final = 50
 VOCABULARY: Final = 50_000
@@ -73,6 +74,7 @@ async def _house(
         path = WeightsStore(weights).path(MODEL)
         bound[MODEL] = {"kind": "embedding", "backend": "minilm", "weights": str(path)}
     settings = {"state_dir": folder, "models": bound, "default_model": "scripted"}
+    settings["vector_approximate_from"] = 10**9  # the exact search is measured by itself
     server = app.build(Settings.model_validate({**settings, "log_level": "error"}))
     await server.start()
     try:
@@ -176,7 +178,7 @@ async def speed(services: Services, chunks: int) -> Figures:
     project, row = await _store(services, store_id)
     chance = np.random.default_rng(3)
     asked = [" ".join(_word(int(each)) for each in chance.integers(0, 5000, 6)) for _ in range(40)]
-    questions = _unit(chance.standard_normal((len(asked), DIMENSIONS)))
+    questions = _vectors(chance, len(asked))
     place = Place(store_id, DIMENSIONS)
 
     async def meaning(number: int) -> None:
@@ -191,13 +193,42 @@ async def speed(services: Services, chunks: int) -> Figures:
     async def whole(number: int) -> None:
         await search.search(services, project, [store_id], asked[number], limit=20)
 
-    figures = {"chunks": float(chunks), "first search, ms": (await _times(meaning, 1))[0]}
+    figures: Figures = {"chunks": float(chunks), "first search, ms": (await _times(meaning, 1))[0]}
     for name, way in (("meaning", meaning), ("words", words), ("whole search", whole)):
         times = await _times(way, len(asked))
         figures[f"{name} p50, ms"] = round(median(times), 1)
         figures[f"{name} best, ms"] = round(min(times), 1)
     figures["kept vectors, MB"] = services.vectors.resident_bytes / 1e6
+    if approximate.is_installed():
+        figures |= await _approximately(services, place, questions)
     figures["peak of the process, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return figures
+
+
+async def _approximately(services: Services, place: Place, questions: np.ndarray) -> Figures:
+    """Return what a graph takes to grow and to search, and how much of the exact answer it finds."""
+    searched = Vectors(services.database, 10**9, approximate_from=1)
+    began = time.perf_counter()
+    await searched.nearest(place, questions[:1], limit=WIDE)
+    await searched.caught_up()
+    figures = {"graph grown, s": round(time.perf_counter() - began, 1)}
+    shares: list[float] = []
+
+    async def near(number: int) -> None:
+        one = questions[number : number + 1]
+        (found,) = await searched.nearest(place, one, limit=20)
+        answers.append({each.chunk for each in found})
+
+    answers: list[set[int]] = []
+    times = await _times(near, len(questions))
+    for number, found in enumerate(answers):
+        one = questions[number : number + 1]
+        (exact,) = await services.vectors.nearest(place, one, limit=20)
+        shares.append(len(found & {each.chunk for each in exact}) / len(exact))
+    figures["approximate p50, ms"] = round(median(times), 2)
+    figures["approximate recall of 20"] = round(sum(shares) / len(shares), 3)
+    figures["vectors and graph, MB"] = searched.resident_bytes / 1e6
+    await searched.close()
     return figures
 
 
@@ -252,7 +283,7 @@ def _write(
 
 def _made_up(chance: np.random.Generator) -> list[dict[str, Any]]:
     """Return the chunks of one file; as in a language, few words are frequent and many rare."""
-    vectors = _unit(chance.standard_normal((CHUNKS_OF_A_FILE, DIMENSIONS)))
+    vectors = _vectors(chance, CHUNKS_OF_A_FILE)
     ranks = chance.zipf(1.2, (CHUNKS_OF_A_FILE, WORDS_OF_A_CHUNK)) % VOCABULARY
     return [
         {"start": 0, "tokens": 800, "vector": vector.tobytes(), "text": " ".join(map(_word, words))}
@@ -270,6 +301,13 @@ def _word(number: int) -> str:
         number, part = divmod(number, len(syllables))
         parts.append(syllables[part])
     return "".join(parts)
+
+
+def _vectors(chance: np.random.Generator, count: int) -> np.ndarray:
+    """Return vectors that lie around common topics, as those of texts do."""
+    topics = np.random.default_rng(2).standard_normal((TOPICS, DIMENSIONS))
+    noise = chance.standard_normal((count, DIMENSIONS))
+    return _unit(topics[chance.integers(0, TOPICS, count)] + noise)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -131,6 +131,10 @@ class Vectors:
         for place in [place for place in self._kept if place.store_id == store_id]:
             self._drop(place)
 
+    async def caught_up(self) -> None:
+        """Wait until no graph is growing."""
+        await asyncio.gather(*(kept.growing for kept in self._kept.values() if kept.growing))
+
     async def close(self) -> None:
         """Stop what grows, let go of everything."""
         growing = [kept.growing for kept in self._kept.values() if kept.growing]

@@ -165,7 +165,7 @@ async def test_large_store_is_searched_by_a_graph_that_follows_it(database):
         return near[0].chunk, near[0].similarity
 
     async def grown():
-        await searched._kept[PLACE].growing
+        await searched.caught_up()
         assert searched._kept[PLACE].graph_state == searched._kept[PLACE].state
 
     assert (await nearest(rows[0]))[0] == numbers[0]
