@@ -31,12 +31,10 @@ _SHOWN = tuple(set(Message.model_fields) - {"object", "incomplete_details"})
 
 async def create(context: Context, thread_id: str, body: MessageCreateParams) -> Message:
     """Append a message to the thread, with its files. Raises where a run is active."""
-    project = context.project_id
-    await context.services.database.read(lambda c: threads.open_to_all(c, project, thread_id))
     prepared = await incoming.prepare(context, [body])
 
     def unit(connection: Connection) -> Record:
-        thread = threads.open_to_all(connection, project, thread_id, lock=True)
+        thread = threads.lock_idle(connection, context.project_id, thread_id)
         return incoming.add(connection, thread, prepared)[0]
 
     row = await context.services.database.write(unit)

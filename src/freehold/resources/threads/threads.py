@@ -103,12 +103,9 @@ async def delete(context: Context, thread_id: str) -> ThreadDeleted:
     return ThreadDeleted(id=thread_id, object="thread.deleted", deleted=True)
 
 
-def open_to_all(
-    connection: Connection, project_id: str, thread_id: str, *, lock: bool = False
-) -> Record:
-    """Return the thread, or refuse where it is missing or a run works on it."""
-    read = store.lock if lock else store.find
-    thread = found(read(connection, project_id, thread_id), thread_id)
+def lock_idle(connection: Connection, project_id: str, thread_id: str) -> Record:
+    """Return the thread, held for this unit, or refuse where it is missing or a run is active."""
+    thread = found(store.lock(connection, project_id, thread_id), thread_id)
     if thread["active_run_id"] is not None:
         raise BadRequestError(
             f"Can't add messages to {thread_id} while a run {thread['active_run_id']} is active."
