@@ -75,6 +75,7 @@ class _Begin:
     async def _begin(self) -> Written:
         written, job_id = await self._services.database.write(self._write)
         await self._services.jobs.begin(job_id)
+        self._services.jobs.wake()  # for files of its messages that are to be indexed
         return written
 
     def _write(self, connection: Connection) -> tuple[Written, str]:

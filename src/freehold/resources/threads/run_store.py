@@ -1,15 +1,16 @@
 """Every SQL statement of runs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from freehold.storage.cursors import Cursor, Slice, fetch
 from freehold.storage.records import Record, one
-from freehold.storage.tables import runs
+from freehold.storage.tables import runs, vector_store_files
 
 _RUN = runs.c
+_FILE = vector_store_files.c
 
 
 def create(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -46,3 +47,9 @@ def count(connection: Connection, run_id: str, prompt: int, completion: int) -> 
         "completion_tokens": _RUN.completion_tokens + completion,
     }
     connection.execute(update(runs).where(_RUN.id == run_id).values(**used))
+
+
+def is_indexing(connection: Connection, store_ids: Sequence[str]) -> bool:
+    """Return whether files of these vector stores are not searchable yet."""
+    going = (_FILE.vector_store_id.in_(store_ids), _FILE.status == "in_progress")
+    return connection.execute(select(1).where(*going).limit(1)).first() is not None

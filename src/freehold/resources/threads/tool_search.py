@@ -1,16 +1,20 @@
 """The file search of a run: what is searched, what the API shows of it, what the model is told."""
 
+import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from freehold.api.context import Services
 from freehold.core.errors import APIError
+from freehold.data import limits
 from freehold.engines.registry import Model
-from freehold.resources.threads import citation
+from freehold.resources.threads import citation, run_store
 from freehold.resources.vector_stores import search
 from freehold.resources.vector_stores.search import Found
 
+_LOOK_AGAIN_S = 0.1
 _RANKER = "default_2024_08_21"
 _PASSAGES = 8  # sentences that a weak model is shown
 
@@ -66,6 +70,7 @@ async def _search(
 ) -> list[Found]:
     options = _options(run)
     model = services.registry.find(run["model"])
+    await _indexed(services, store_ids)
     return await search.search(
         services,
         run["project_id"],
@@ -75,6 +80,14 @@ async def _search(
         score_threshold=options.threshold,
         token_budget=search.budget_for(useful_context(model)),
     )
+
+
+async def _indexed(services: Services, store_ids: Sequence[str]) -> None:
+    """Wait, though not for ever, until what has just been uploaded can be found."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limits.figure("runs", "indexing_s")):
+            while await services.database.read(lambda c: run_store.is_indexing(c, store_ids)):
+                await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)
