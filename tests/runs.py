@@ -59,7 +59,7 @@ class House:
 
     async def settled(self, run: dict[str, Any], *statuses: str) -> dict[str, Any]:
         path = f"/threads/{run['thread_id']}/runs/{run['id']}"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (now := await self.get(path))["status"] not in (statuses or ENDED):
                 await asyncio.sleep(0.005)
         return now

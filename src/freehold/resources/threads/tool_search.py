@@ -1,7 +1,6 @@
 """The file search of a run: what is searched, what the API shows of it, what the model is told."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from freehold.resources.threads import citation, run_store
 from freehold.resources.vector_stores import search
 from freehold.resources.vector_stores.search import Found
 
-_LOOK_AGAIN_S = 0.1
+_LOOKS_PER_S = 10
 _RANKER = "default_2024_08_21"
 _PASSAGES = 8  # sentences that a weak model is shown
 
@@ -84,10 +83,10 @@ async def _search(
 
 async def _indexed(services: Services, store_ids: Sequence[str]) -> None:
     """Wait, though not for ever, until what has just been uploaded can be found."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limits.figure("runs", "indexing_s")):
-            while await services.database.read(lambda c: run_store.is_indexing(c, store_ids)):
-                await asyncio.sleep(_LOOK_AGAIN_S)
+    for _ in range(limits.figure("runs", "indexing_s") * _LOOKS_PER_S):
+        if not await services.database.read(lambda c: run_store.is_indexing(c, store_ids)):
+            return
+        await asyncio.sleep(1 / _LOOKS_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
