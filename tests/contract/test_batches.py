@@ -1,71 +1,71 @@
-"""Batches end alike on each database."""
+"""Batches end alike on SQLite with a folder and on PostgreSQL with S3."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from batches import content, create, ended, request, retrieve, until
 from freehold.storage import migrations
+from objectstore import bucket, object_store
 from servers import InProcess, in_process, scripted
+
+__all__ = ["bucket", "object_store"]
 
 MODELS = scripted({"when": "slow", "hang": True}, {"when": "quick", "text": "done"})
 
 
+@pytest.fixture(
+    params=["sqlite-disk", pytest.param("postgres-s3", marks=pytest.mark.external)],
+)
+def stores(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Give the settings of a server that keeps its state there."""
+    if request.param == "sqlite-disk":
+        return {}
+    url = request.getfixturevalue("postgres_url")
+    migrations.upgrade(url)
+    return {"database_url": url, "blobs_url": request.getfixturevalue("bucket").address}
+
+
 @pytest.fixture
-async def server(durable_url: str, tmp_path: Path) -> AsyncIterator[InProcess]:
-    migrations.upgrade(durable_url)
-    state = tmp_path / "state"
-    async with in_process(state, database_url=durable_url, models=MODELS) as running:
+async def server(stores: dict[str, Any], tmp_path: Path) -> AsyncIterator[InProcess]:
+    async with in_process(tmp_path / "state", models=MODELS, **stores) as running:
         yield running
 
 
-async def create(server: InProcess, *ids: str) -> str:
-    body = {"model": "gpt-4o"}
-    url = "/v1/chat/completions"
-    lines = [
-        {
-            "custom_id": each,
-            "method": "POST",
-            "url": url,
-            "body": {**body, "messages": [{"role": "user", "content": each}]},
-        }
-        for each in ids
-    ]
-    data = "\n".join(json.dumps(line) for line in lines).encode()
-    sent = {"files": {"file": ("in.jsonl", data)}, "data": {"purpose": "batch"}}
-    file_id = (await server.client.post("/v1/files", **sent)).json()["id"]
-    about = {"input_file_id": file_id, "endpoint": url, "completion_window": "24h"}
-    return (await server.client.post("/v1/batches", json=about)).json()["id"]
+async def answered(server: InProcess, batch: dict[str, Any]) -> list[str]:
+    return sorted(line["custom_id"] for line in await content(server, batch["output_file_id"]))
 
 
-async def until(server: InProcess, batch_id: str, status: str, completed: int = 0) -> dict:
+async def begun(server: InProcess, *ids: str, answers: int) -> str:
+    """Create a batch and return its id once so many of its lines are answered."""
+    batch = await create(server, *map(request, ids))
     async with asyncio.timeout(30):
-        while True:
-            batch = (await server.client.get(f"/v1/batches/{batch_id}")).json()
-            if batch["status"] == status and batch["request_counts"]["completed"] >= completed:
-                return batch
+        while (await retrieve(server, batch["id"]))["request_counts"]["completed"] < answers:
             await asyncio.sleep(0.02)
-
-
-async def answered(server: InProcess, batch: dict) -> list[str]:
-    path = f"/v1/files/{batch['output_file_id']}/content"
-    text = (await server.client.client.get(path)).text
-    return sorted(json.loads(line)["custom_id"] for line in text.splitlines())
+    return batch["id"]
 
 
 async def test_batch_is_completed(server: InProcess) -> None:
     ids = [f"quick{number}" for number in range(12)]
-    batch = await until(server, await create(server, *ids), "completed")
+    batch = await ended(server, *map(request, ids))
 
+    assert batch["status"] == "completed"
     assert batch["request_counts"] == {"total": 12, "completed": 12, "failed": 0}
     assert await answered(server, batch) == sorted(ids)
 
 
+async def test_wrong_input_fails_the_batch(server: InProcess) -> None:
+    batch = await ended(server, request("quick"), request("quick"))
+
+    assert batch["status"] == "failed"
+    assert [fault["code"] for fault in batch["errors"]["data"]] == ["duplicate_custom_id"]
+
+
 async def test_cancelled_batch_keeps_what_was_answered(server: InProcess) -> None:
-    batch_id = await create(server, "quick", "slow1", "slow2")
-    await until(server, batch_id, "in_progress", completed=1)
+    batch_id = await begun(server, "quick", "slow1", "slow2", answers=1)
 
     await server.client.post(f"/v1/batches/{batch_id}/cancel")
     batch = await until(server, batch_id, "cancelled")
@@ -74,13 +74,12 @@ async def test_cancelled_batch_keeps_what_was_answered(server: InProcess) -> Non
 
 
 async def test_stopped_server_leaves_the_rest_to_the_next(
-    server: InProcess, durable_url: str, tmp_path: Path
+    server: InProcess, stores: dict[str, Any], tmp_path: Path
 ) -> None:
-    batch_id = await create(server, "quick1", "slow", "quick2")
-    await until(server, batch_id, "in_progress", completed=2)
+    batch_id = await begun(server, "quick1", "slow", "quick2", answers=2)
     await server.server.stop()
 
-    async with in_process(tmp_path / "state", database_url=durable_url) as again:
+    async with in_process(tmp_path / "state", **stores) as again:
         again.client.client.headers["Authorization"] = f"Bearer {server.key}"
         batch = await until(again, batch_id, "completed")
         assert await answered(again, batch) == ["quick1", "quick2", "slow"]
