@@ -30,5 +30,6 @@ async def api(start):
 def live_server(tmp_path_factory):
     """Return one live server on the tiny models, shared by all tests of the session."""
     embedder = tiny_bert.binding(tmp_path_factory.mktemp("embedder"))
-    with live(tmp_path_factory.mktemp("live"), TINY_CONFIG + embedder) as server:
+    config = f'default_embedding_model = "text-embedding-3-small"\n{TINY_CONFIG}{embedder}'
+    with live(tmp_path_factory.mktemp("live"), config) as server:
         yield server

@@ -294,6 +294,22 @@ async def test_search_takes_several_questions_and_a_number_of_results(api):
     assert page["search_query"] == ["dog", "river stone"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "searched"),
+    [
+        ("Could you please tell me when the shop opens?", "when the shop opens?"),
+        ("Hello, I would like to know the price, please!", "the price"),
+        ("cats", "cats"),
+        ("please", "please"),
+    ],
+)
+async def test_rewritten_question_is_what_was_searched_for(api, asked, searched):
+    path, _ = await filled(api)
+    body = {"query": asked, "rewrite_query": True}
+    page = await ok(api.client.post(f"{path}/search", json=body))
+    assert page["search_query"] == [searched]
+
+
 async def test_threshold_and_ranker_are_honoured(api):
     path, _ = await filled(api, "The cat sat on the mat.", "A dog ate the long red stone.")
 

@@ -1,5 +1,8 @@
 """The search operation: a request's question as searches, what they find as an answer."""
 
+import re
+from typing import Final
+
 from freehold.api.context import Context
 from freehold.resources.vector_stores import search
 from freehold.resources.vector_stores.ranking import Ranker
@@ -11,10 +14,20 @@ from freehold.wire.vector_stores import (
     VectorStoreSearchParams,
 )
 
+_POLITE: Final = re.compile(
+    r"\b(?:hi|hello|hey|please|thanks|thank you)\b[,.!]?"
+    r"|\b(?:can|could|would|will) you (?:please )?(?:tell me|explain|help me find|find out|show me)\b"
+    r"|\bi (?:would like|'d like|want|need) to (?:know|find out|see)\b"
+    r"|\bdo you know\b",
+    re.IGNORECASE,
+)
+
 
 async def ask(context: Context, store_id: str, body: VectorStoreSearchParams) -> SearchResults:
     """Return the best chunks of a store. Raises ``NotFoundError``, ``BadRequestError``."""
     asked = [body.query] if isinstance(body.query, str) else body.query
+    if body.rewrite_query:
+        asked = [rewritten(question) for question in asked]
     ranker: Ranker = "none" if body.ranking_options.ranker == "none" else "auto"
     found = await search.search(
         context.services,
@@ -33,6 +46,11 @@ async def ask(context: Context, store_id: str, body: VectorStoreSearchParams) ->
         has_more=False,
         next_page=None,
     )
+
+
+def rewritten(question: str) -> str:
+    """Return a question without what is only polite; as it is where nothing else would be left."""
+    return _POLITE.sub(" ", question).strip(" ,!") or question
 
 
 def _result(found: Found) -> SearchResult:

@@ -12,6 +12,7 @@ from freehold.data import limits
 from freehold.documents.chunking import Chunking
 from freehold.documents.errors import UnreadableError
 from freehold.documents.reader import Chunk
+from freehold.engines.background import Guest, guest
 from freehold.jobs.job import Failure, JobContext
 from freehold.resources.files import library
 from freehold.resources.vector_stores import embedding, store
@@ -46,6 +47,7 @@ async def index(services: Services, job: JobContext) -> None:
         return
     except NotFoundError:  # the file was deleted, and its row in the store with it
         return
+    guest.set(Guest())  # live requests go first
     texts = [chunk.text for chunk in chunks]
     vectors = await embedding.of_texts(services, row.embedding_model, texts, job.raise_if_cancelled)
     await job.write(lambda c: _complete(c, row, chunks, vectors))
