@@ -31,7 +31,7 @@ class Guard:
     @classmethod
     async def begin(cls, jail, user, **limits):
         """Return a guard; None comes with the reason where this jail can't be here."""
-        command = [*_as(user), sys.executable, str(HERE / "prison.py"), jail]
+        command = [*_as(user, jail), sys.executable, str(HERE / "prison.py"), jail]
         process = await asyncio.create_subprocess_exec(
             *command,
             json.dumps(LIMITS | limits),
@@ -75,15 +75,20 @@ def impossible(user):
     me = os.getuid()
     if user == "root" and me != 0:
         return "only root can be root"
-    if user == "ordinary" and me == 0 and not _reachable() and shutil.which("bwrap") is None:
+    if user == "ordinary" and me == 0 and not _reachable() and not _can_open():
         return "root's Python is in a closed folder, and there is no bwrap to open a way to it"
     return None
 
 
-def _as(user):
-    """Return what to put before a command so that it runs as this user."""
-    if user == "root" or os.getuid() != 0:
+def _as(user, jail):
+    """Return what to put before a command so that it runs as this user.
+
+    Landlock needs a Python that the sessions' own users may read.
+    """
+    if os.getuid() != 0:
         return []
+    if user == "root":
+        return _opened() if jail == "landlock" and not _reachable() and _can_open() else []
     become = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
     become += ["--bounding-set=-all"]
     return become if _reachable() else [*_opened(), *become]
@@ -101,6 +106,10 @@ def _closed():
 
 def _reachable():
     return not _closed()
+
+
+def _can_open():
+    return shutil.which("bwrap") is not None
 
 
 def _opened():
