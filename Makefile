@@ -50,10 +50,12 @@ check: $(VENV)/dev.stamp
 wheel: $(VENV)/dev.stamp
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
+# What the tests need narrows the choice, so it goes first; both pin the same versions.
 lock: build/lock/bin/uv
-	printf 'hatchling\neditables\n' | $(LOCK) --output-file requirements.lock pyproject.toml -
-	printf 'hatchling\neditables\n' | $(LOCK) --output-file requirements-dev.lock --constraints requirements.lock \
-	  --group dev --extra postgres pyproject.toml -
+	printf 'hatchling\neditables\n' | $(LOCK) --output-file requirements-dev.lock \
+	  --group dev --extra postgres --extra interpreter --extra usearch pyproject.toml -
+	printf 'hatchling\neditables\n' | $(LOCK) --output-file requirements.lock --constraints requirements-dev.lock \
+	  --extra interpreter pyproject.toml -
 
 build/lock/bin/uv:
 	$(PYTHON) -m venv build/lock
