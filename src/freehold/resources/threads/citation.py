@@ -74,11 +74,16 @@ def words(text: str) -> list[str]:
 
 
 def closest(sentence: str, known: Sequence[Source]) -> Source | None:
-    """Return the passage that a sentence comes from, None where none is close enough."""
+    """Return the passage that a sentence comes from, None where none is close enough.
+
+    Each number of the sentence must be in the passage: a wrong one is no citation.
+    """
     about = set(words(sentence))
     if not about or (len(about) == 1 and not _telling(sentence)):
         return None
-    shares = [(len(about & source.words) / len(about), source) for source in known]
+    figures = {word for word in about if any(map(str.isdigit, word))}
+    holding = [source for source in known if figures <= source.words]
+    shares = [(len(about & source.words) / len(about), source) for source in holding]
     share, source = max(shares, key=lambda pair: pair[0], default=(0.0, None))
     return source if share >= _CLOSE else None
 

@@ -115,7 +115,9 @@ class Turn:
         deltas: list[Part] = []
         if piece.call is not None:
             deltas.append(tool_offer.begun(kind, called.id, called.name))
-        if kind == "function" and piece.arguments:
+        if kind == "function" and piece.call is not None:
+            deltas[0]["function"]["arguments"] = piece.arguments
+        elif kind == "function":
             deltas.append({"type": kind, "function": {"arguments": piece.arguments}})
         if kind == "code_interpreter":
             code = self._code.setdefault(piece.index, CodePieces()).feed(piece.arguments)
