@@ -156,7 +156,7 @@ class VectorStore(Answer):
     id: str
     object: Literal["vector_store"]
     created_at: int
-    name: str | None
+    name: str
     usage_bytes: int
     file_counts: FileCounts
     status: Literal["expired", "in_progress", "completed"]

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from freehold.data import document
-from freehold.wire import assistants, completions, messages, threads
+from freehold.wire import assistants, completions, messages, threads, vector_stores
 from freehold.wire.chat import ChatCompletion, CompletionCreateParams
 from freehold.wire.chat_chunk import ChatCompletionChunk
 from freehold.wire.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams
@@ -141,6 +141,36 @@ TYPED = {
     messages.Message: ("MessageObject", {"attachments[[]].file_id": FILE, "metadata.*": PAIRS}),
     messages.MessageDeleted: ("DeleteMessageResponse", {}),
     ModerationCreateParams: ("CreateModerationRequest", {}),
+    vector_stores.VectorStoreCreateParams: ("CreateVectorStoreRequest", {"metadata.*": PAIRS}),
+    vector_stores.VectorStoreUpdateParams: ("UpdateVectorStoreRequest", {"metadata.*": PAIRS}),
+    vector_stores.VectorStore: (
+        "VectorStoreObject",
+        {"last_active_at": "null by the description, but there is always one", "metadata.*": PAIRS},
+    ),
+    vector_stores.VectorStoreDeleted: ("DeleteVectorStoreResponse", {}),
+    vector_stores.FileCreateParams: ("CreateVectorStoreFileRequest", {}),
+    vector_stores.FileUpdateParams: ("UpdateVectorStoreFileAttributesRequest", {}),
+    vector_stores.VectorStoreFile: (
+        "VectorStoreFileObject",
+        {
+            "attributes*": "optional in its schema, always sent",
+            "chunking_strategy*": "optional in its schema, always sent; we know it of every file",
+        },
+    ),
+    vector_stores.VectorStoreFileDeleted: ("DeleteVectorStoreFileResponse", {}),
+    vector_stores.FileBatchCreateParams: (
+        "CreateVectorStoreFileBatchRequest",
+        {"file_ids": "required, which the newer description says of it or `files`"},
+    ),
+    vector_stores.VectorStoreFileBatch: ("VectorStoreFileBatchObject", {}),
+    vector_stores.FileContent: (
+        "VectorStoreFileContentResponse",
+        {"data[].*": "optional in its schema, always sent"},
+    ),
+    vector_stores.SearchResults: (
+        "VectorStoreSearchResultsPage",
+        {"data[].attributes": "null by the description, but there are always some, or none"},
+    ),
     Model: ("Model", {}),
     ModelList: ("ListModelsResponse", {}),
     ModelDeleted: (

@@ -16,7 +16,7 @@ from freehold.wire.vector_stores import (
 
 _POLITE: Final = re.compile(
     r"\b(?:hi|hello|hey|please|thanks|thank you)\b[,.!]?"
-    r"|\b(?:can|could|would|will) you (?:please )?(?:tell me|explain|help me find|find out|show me)\b"
+    r"|\b(?:can|could|would|will) you (?:please )?(?:tell|show|help) me\b"
     r"|\bi (?:would like|'d like|want|need) to (?:know|find out|see)\b"
     r"|\bdo you know\b",
     re.IGNORECASE,
