@@ -37,6 +37,11 @@ def test_ranker_wants_meaning_and_words():
     assert all(0 <= score <= 1 for score in scores.values())
 
 
+def test_where_nothing_was_found_nothing_is_ranked():
+    assert ranking.ranked({}, ["cats"], EAST.reshape(1, 2)) == {}
+    assert ranking.joined([[]], [[]]) == {}
+
+
 def test_rare_words_count_more():
     texts = {
         1: Text("report E4711", NORTH),

@@ -73,7 +73,8 @@ def _weights(asked: set[str], words: Mapping[int, set[str]]) -> dict[str, float]
     """Return how much each word of a question counts, 1 in all: the fewer have it, the more."""
     having = {word: sum(word in each for each in words.values()) for word in asked}
     raw = {word: math.log(1 + len(words) / (count + 0.5)) for word, count in having.items()}
-    return {word: weight / sum(raw.values()) for word, weight in raw.items()}
+    total = sum(raw.values()) or 1.0  # nothing was found: nothing is weighed
+    return {word: weight / total for word, weight in raw.items()}
 
 
 def _stems(words: Sequence[str]) -> set[str]:
