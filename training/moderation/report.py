@@ -64,7 +64,7 @@ def _categories(
         error = calibration_error(labels, scores[known, column], balance[known])
         yield (
             f"| {name} | {(labels == 1).sum():,} | {area:.2f} | {hits / max(1, marked.sum()):.2f} "
-            f"| {hits / (labels == 1).sum():.2f} | {error:.3f} "
+            f"| {hits / max(1, (labels == 1).sum()):.2f} | {error:.3f} "
             f"| {calibration.thresholds[column]:.3f} |"
         )
     yield f"| mean | | {np.mean(found):.2f} | | | | |"

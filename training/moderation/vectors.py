@@ -40,7 +40,7 @@ def _stored(cache: Path) -> dict[str, NDArray[np.float32]]:
 
 
 async def _embedded(texts: Sequence[str], weights: Path) -> NDArray[np.float32]:
-    config = EngineConfig("all-minilm-l6-v2", cache_folder(), weights=weights, threads=1)
+    config = EngineConfig("all-minilm-l6-v2", weights.parent, weights=weights, threads=1)
     engine = await MiniLMEngine.load(config)
     found: list[NDArray[np.float32]] = []
     try:
@@ -51,8 +51,3 @@ async def _embedded(texts: Sequence[str], weights: Path) -> NDArray[np.float32]:
     finally:
         await engine.close()
     return np.concatenate(found)
-
-
-def cache_folder() -> Path:
-    """Return the folder that the engine may use; it needs none."""
-    return Path("build")

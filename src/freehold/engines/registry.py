@@ -231,14 +231,26 @@ class Registry:
             self._check_kind(pattern)
         for name, binding in self._settings.models.items():
             check_options(name, binding)
-            self._check_judge(name, binding)
+            self._check_moderation(name, binding)
             if binding.pinned and not _is_pattern(name):
                 self.find(name)
 
+    def _check_moderation(self, name: str, binding: ModelBinding) -> None:
+        """Raise ``SettingsError`` for a backend or a judge that can't moderate."""
+        row = self._catalogue.find(name)
+        kind = row.kind if row else binding.kind
+        named = NAMED_BACKENDS["moderation"]
+        known = binding.backend in named or ":" in binding.backend
+        if kind == "moderation" and not known:
+            raise SettingsError(
+                f'models."{name}": a moderation model needs `backend`, one of '
+                f"{', '.join(named)} or module:Class."
+            )
+        if binding.backend in {"judge", JUDGE}:
+            self._check_judge(name, binding)
+
     def _check_judge(self, name: str, binding: ModelBinding) -> None:
         """Raise ``SettingsError`` for a judge that is no model of text."""
-        if binding.backend not in {"judge", JUDGE}:
-            return
         row = self._catalogue.find(binding.model or "")
         bound = self._settings.models.get(binding.model or "")
         kind = row.kind if row else bound and bound.kind
@@ -339,7 +351,9 @@ class Registry:
         """Return our classifier upon our embedding model, whatever serves embeddings here."""
         row = self._catalogue.find(base or "")
         under = self._catalogue_spec("embedding", row) if row else None
-        return EngineSpec(use="moderation", backend=backend, model="moderation", base=under)
+        return EngineSpec(
+            use="moderation", backend=backend, model="moderation-classifier", base=under
+        )
 
     def _bound_spec(
         self, use: Use, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None

@@ -4,7 +4,7 @@ import pytest
 
 from freehold.cli.bindings import needed_weights, wanted_weights
 from freehold.core.errors import NotBuiltError
-from freehold.core.settings import Settings
+from freehold.core.settings import Settings, SettingsError
 from freehold.data.models import catalogue
 from freehold.engines.registry import Registry
 
@@ -80,3 +80,10 @@ def test_pull_wants_nothing_for_moderation_where_everything_answers_elsewhere(tm
         }
     )
     assert wanted_weights(settings) == {}
+
+
+@pytest.mark.parametrize("name", [OMNI, "mine", "*-moderation-*"])
+@pytest.mark.parametrize("binding", [UPSTREAM, {"weights": "guard.gguf"}, {"backend": "minilm"}])
+def test_what_can_not_moderate_stops_the_start(tmp_path, name, binding):
+    with pytest.raises(SettingsError, match="one of classifier, judge or module:Class"):
+        registry(tmp_path, models={name: {**binding, "kind": "moderation"}})

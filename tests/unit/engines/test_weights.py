@@ -295,7 +295,8 @@ def test_nonsense_sources_are_refused(text):
 
 
 def test_every_known_row_has_a_valid_source():
-    assert [row.name for row in weights.rows()] == ["smollm2-135m-instruct", "all-minilm-l6-v2"]
+    names = ["smollm2-135m-instruct", "all-minilm-l6-v2", "open-nsfw"]
+    assert [row.name for row in weights.rows()] == names
     for row in weights.rows():
         assert isinstance(parse_source(row.source), WheelSource | HubSource)
         assert len(bytes.fromhex(row.sha256)) == 32
