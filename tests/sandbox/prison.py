@@ -15,6 +15,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+import uvloop
+
 from freehold.core.settings import InterpreterSettings
 from freehold.sandbox.events import Ended, Logs, SandboxError
 from freehold.sandbox.pool import Sandboxes
@@ -138,4 +140,4 @@ def answer(message):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="prison-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - what is shut out must not be so by its mode
-        asyncio.run(main(sys.argv[1], sys.argv[2], folder))
+        uvloop.run(main(sys.argv[1], sys.argv[2], folder))  # as the server does

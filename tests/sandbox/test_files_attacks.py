@@ -36,11 +36,13 @@ TRAPS = {
 
 @pytest.mark.parametrize("name", TRAPS)
 async def test_what_is_no_regular_file_is_no_output(prison, name):
-    key = f"trap {name}"
-    result = await prison.run(key, f"import os, socket; {TRAPS[name]}")
+    await prison.run("trap", "import os, socket; path = '/mnt/data/report.csv'")
+    result = await prison.run("trap", TRAPS[name])
     assert result["files"] == {}
-    refused = (await prison.ask("open", key=key, name="report.csv"))["refused"]
+    refused = (await prison.ask("open", key="trap", name="report.csv"))["refused"]
     assert "can't be read" in refused
+    remove = "if os.path.lexists(path): (os.rmdir if os.path.isdir(path) else os.unlink)(path)"
+    assert (await prison.run("trap", remove))["error"] is None
 
 
 async def test_a_linked_folder_is_not_entered(prison):

@@ -24,6 +24,7 @@ def main(argument: str) -> None:
     """Close the door behind us and serve calls until the server hangs up."""
     sys.path.pop()  # where these modules were found
     told = json.loads(argument)
+    _keep_only(told["channel"], *([told["walls"]["filter"]] if told["walls"] else []))
     if told["walls"]:
         told["limits"]["processes"] += supervisor.others(told["uid"])
     _limit(told["limits"])
@@ -38,6 +39,15 @@ def main(argument: str) -> None:
         _wall_in(told["walls"])
     _report(channel, handles)
     kernel.Kernel(channel, told["data"]).serve()
+
+
+def _keep_only(*wanted: int) -> None:
+    """Close what else was inherited: event loops differ in what they close."""
+    last = 2
+    for descriptor in sorted(wanted):
+        os.closerange(last + 1, descriptor)
+        last = descriptor
+    os.closerange(last + 1, 1 << 20)
 
 
 def become(uid: int) -> None:
