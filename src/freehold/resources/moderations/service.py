@@ -14,7 +14,6 @@ from freehold.resources.moderations import inputs, rules
 from freehold.resources.moderations.inputs import Item
 from freehold.wire.moderations import ModerationCreateParams
 
-
 _DEFAULT: Final = "omni-moderation-latest"
 
 
