@@ -149,7 +149,9 @@ class Vectors:
 
     def _graph_of(self, place: Place, kept: _Kept) -> Graph | None:
         """Return the graph of what is kept, None where there is none yet, and see that it grows."""
-        if len(kept.rows.chunks) < self._approximate_from or not approximate.is_installed():
+        large = len(kept.rows.chunks) >= self._approximate_from
+        fits = 2 * kept.rows.vectors.nbytes <= self._budget  # a graph takes less than the vectors
+        if not (large and fits and approximate.is_installed()):
             return None
         if kept.graph is not None and kept.graph_state == kept.state:
             return kept.graph
