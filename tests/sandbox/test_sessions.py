@@ -215,8 +215,9 @@ async def test_files_of_a_closed_session_are_gone(session):
         session.open("x")
 
 
-async def test_a_key_has_one_session(pool):
+async def test_a_key_has_one_session_however_often_the_pool_is_opened(pool):
     sandboxes = await pool()
+    sandboxes.open()
     first = await sandboxes.session("a")
     assert await sandboxes.session("a") is first
     assert await sandboxes.session("b") is not first
@@ -239,6 +240,17 @@ async def test_no_session_is_taken_from_a_call_that_runs(pool):
     with pytest.raises(SandboxBusyError, match="1 sessions"):
         await sandboxes.session("b")
     await events.aclose()
+
+
+async def test_limits_hold_in_a_pool_that_keeps_nothing_warm():
+    sandboxes = Sandboxes(InterpreterSettings(wall_s=0.2))
+    try:
+        _, end = await said(await sandboxes.session("a"), "import time; time.sleep(60)")
+        assert end.error == "The session was ended: a call took longer than 0.2 s."
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))
+    finally:
+        await sandboxes.close()
 
 
 async def test_an_unused_session_ends(pool):

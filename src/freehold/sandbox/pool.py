@@ -27,7 +27,7 @@ _CALM_S: Final = 0.5
 
 
 class Sandboxes:
-    """Gives out sessions by key. ``open`` before, ``close`` at the end."""
+    """Gives out sessions by key. ``open`` before the first, ``close`` at the end."""
 
     def __init__(self, settings: InterpreterSettings, hidden: Sequence[Path] = ()) -> None:
         """``hidden`` are files and folders that no code may see wherever they lie."""
@@ -41,13 +41,13 @@ class Sandboxes:
         self._lives: set[Life] = set()
         self._warm: asyncio.Task[Life] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._open = False
 
     def open(self) -> None:
-        """Begin to watch, and to start a kernel in the background; once is enough."""
-        if self._watching is not None:
-            return
-        self._watching = asyncio.create_task(self._watch())
-        self._warm_up()
+        """Keep a kernel warm from now on; once is enough."""
+        if not self._open:
+            self._open = True
+            self._warm_up()
 
     async def close(self) -> None:
         """End all sessions."""
@@ -56,6 +56,8 @@ class Sandboxes:
                 task.cancel()
                 with suppress(asyncio.CancelledError, SandboxUnavailableError):
                     await task
+        self._watching = self._warm = None
+        self._open = False
         await asyncio.gather(*(life.close() for life in list(self._lives)))
         self._lives.clear()
         self._sessions.clear()
@@ -105,7 +107,7 @@ class Sandboxes:
             life = await warm if warm is not None else None
         if life is None or life.over is not None:
             life = await self._start()
-        if self._warm is None and self._watching is not None:
+        if self._warm is None and self._open:
             self._warm_up()
         return life
 
@@ -120,6 +122,8 @@ class Sandboxes:
                 self._jail, jailed = await self._choose()
         life = await Life.begin(self._settings, jailed or await self._jailed(self._jail))
         self._lives.add(life)
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
         return life
 
     async def _choose(self) -> tuple[Jail, Jailed]:
