@@ -3,6 +3,9 @@
 import asyncio
 import json
 
+import pytest
+
+from freehold.resources.threads import tool_search
 from runs import WEATHER
 
 TEXT = (
@@ -164,3 +167,42 @@ async def test_deltas_add_up_to_the_code_and_its_output(house):
         if event["event"] == "thread.run.step.completed"
     )
     assert "".join(logs) == final["outputs"][0]["logs"]
+
+
+@pytest.fixture
+def weak(monkeypatch):
+    """Have the catalogue call the scripted model weak."""
+    monkeypatch.setattr(tool_search, "useful_context", lambda _: 500)
+
+
+async def test_question_of_a_weak_model_is_searched_for_first(house, weak):
+    api = await house({"text": "Marta Holm built the lighthouse."})
+    store, _ = await searchable(api)
+
+    run = await api.run(
+        "Who built the lighthouse of Varde?",
+        tools=SEARCHING,
+        tool_resources={"file_search": {"vector_store_ids": [store]}},
+    )
+
+    assert [step["type"] for step in await api.steps(run)] == ["tool_calls", "message_creation"]
+    prompt = api.engine().requests[-1].prompt
+    assert prompt.tools == ()
+    [asked] = [message.content for message in prompt.messages]
+    assert "built in 1887 by the engineer Marta Holm" in asked
+    assert asked.endswith("Question: Who built the lighthouse of Varde?")
+    assert "【1:0†varde.txt】" in await api.said(run["thread_id"])
+
+
+async def test_code_that_a_weak_model_writes_is_run(house, weak):
+    api = await house({"text": "Like this:\n```python\nprint(37 * 91)\n```"}, {"text": "3367."})
+
+    run = await api.run("What is 37 * 91?", tools=CODING)
+
+    kinds = [step["type"] for step in await api.steps(run)]
+    assert kinds == ["message_creation", "tool_calls", "message_creation"]
+    [call] = (await api.steps(run))[1]["step_details"]["tool_calls"]
+    assert call["code_interpreter"]["input"] == "print(37 * 91)"
+    assert call["code_interpreter"]["outputs"] == [{"type": "logs", "logs": "3367\n"}]
+    assert api.engine().requests[-1].prompt.messages[-1].content == "3367\n"
+    assert await api.said(run["thread_id"]) == "3367."

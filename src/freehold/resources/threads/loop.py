@@ -28,6 +28,7 @@ from freehold.resources.threads import (
     citation,
     run_end,
     run_prompt,
+    tool_code,
     tool_offer,
     tool_paths,
     tool_search,
@@ -98,6 +99,11 @@ class Loop:
         if choice.calls:
             await self._calls.record(choice.calls, used)
             return not await self._calls.make()
+        code = self._written_code(choice)
+        if code is not None:
+            await self._journal.close_message(await turn.finish(), used)
+            await self._calls.run_written(code)
+            return False
         await self._finish(turn, choice, used)
         return True
 
@@ -159,7 +165,7 @@ class Loop:
         wish = Wish(
             self._offered(),
             forced=not called,
-            may_call=self._rounds < limits.figure("runs", "rounds"),
+            may_call=self._may_call,
             stream=self._stream,
             passages=self._passages(),
         )
@@ -177,6 +183,20 @@ class Loop:
             packed = base64.b64encode(data).decode()
             self._pictures[file_id] = f"data:image/png;base64,{packed}"
 
+    @property
+    def _may_call(self) -> bool:
+        """Whether there are turns left in which tools are offered."""
+        return self._rounds < limits.figure("runs", "rounds")
+
+    def _written_code(self, choice: Choice) -> str | None:
+        """Return code that a weak model wrote into its answer instead of calling for it."""
+        if not self._is_weak or not self._offer.has("code_interpreter"):
+            return None
+        done = any(step["type"] == "tool_calls" for step in self._journal.steps)
+        if done or choice.finish_reason != "stop" or self._run["tool_choice"] == "none":
+            return None
+        return tool_code.written(choice.text)
+
     async def _search_first(self) -> None:
         """Search for the question of a weak model, which would not do so by itself."""
         done = any(step["type"] == "tool_calls" for step in self._journal.steps)
@@ -186,10 +206,14 @@ class Loop:
             await self._calls.search_first(asked)
 
     @property
+    def _is_weak(self) -> bool:
+        model = self._services.registry.find(self._run["model"])
+        return tool_search.useful_context(model) is not None
+
+    @property
     def _weak(self) -> bool:
         """Whether the model searches files only where we do it for it."""
-        model = self._services.registry.find(self._run["model"])
-        return self._offer.has("file_search") and tool_search.useful_context(model) is not None
+        return self._offer.has("file_search") and self._is_weak
 
     def _offered(self) -> Offer:
         """Return the tools that the model is shown: a weak one has been given what was found."""
@@ -231,7 +255,7 @@ class Loop:
         """Fail closed on what breaks a promise; what our own tools are called with they check."""
         for call in choice.calls:
             offered = {tool.function.name for tool in self._offer.tools}
-            if call.name not in offered:
+            if call.name not in offered or not self._may_call:
                 raise InternalServerError(
                     f"The model called a tool that it was not offered: '{call.name[:64]}'.",
                     code="invalid_model_output",

@@ -48,6 +48,17 @@ class Calls:
         await self._journal.record_calls([begun], [{**call, "by": "server"}], (0, 0))
         await self.make()
 
+    async def run_written(self, code: str) -> None:
+        """Run code that the model wrote as text: as a call of its own."""
+        step_id = await self._journal.open_calls()
+        name, call_id = self._offer.name("code_interpreter"), new_id("tool_call")
+        arguments = json.dumps({"code": code}, ensure_ascii=False)
+        shown = tool_offer.made("code_interpreter", call_id, name, arguments)
+        self._send(step_id, {"index": 0, **shown})
+        call = {"id": call_id, "name": name, "arguments": arguments, "output": None}
+        await self._journal.record_calls([shown], [call], (0, 0))
+        await self.make()
+
     async def make(self) -> bool:
         """Make the calls that are ours; return whether all have their outputs by then."""
         step = self._journal.calls

@@ -15,7 +15,8 @@ from freehold.wire.chat import CompletionCreateParams
 Row = Mapping[str, Any]
 Turn = dict[str, Any]  # a message of a chat, as a request has it
 _DEFAULT = 1.0  # a temperature or top_p that says nothing: the model's own applies
-_PASSAGES = "{passages}\n\n{question}"
+# As the built-in model was taught to read.
+_PASSAGES = "Answer from the text below.\n\n{passages}\n\nQuestion: {question}"
 _TURN = 16  # more tokens than a template adds to a turn
 
 

@@ -11,7 +11,9 @@ RESULTS = "step_details.tool_calls[*].file_search.results[*].content"
 def shown(step: Mapping[str, Any], run: Mapping[str, Any], *, results: bool) -> dict[str, Any]:
     """Return the step of a row; what a search found is shown where ``results`` says so."""
     prompt, completion = step["prompt_tokens"], step["completion_tokens"]
-    used = prompt is not None and completion is not None and step["status"] != "in_progress"
+    used = None
+    if prompt is not None and completion is not None and step["status"] != "in_progress":
+        used = usage(prompt, completion)
     return {
         "id": step["id"],
         "object": "thread.run.step",
@@ -28,7 +30,7 @@ def shown(step: Mapping[str, Any], run: Mapping[str, Any], *, results: bool) -> 
         "last_error": step["last_error"],
         "metadata": {},
         "step_details": step["details"] if results else _without_results(step["details"]),
-        "usage": usage(prompt, completion) if used else None,
+        "usage": used,
     }
 
 

@@ -1,5 +1,6 @@
 """The code interpreter of a run: its session, the files it is given, and what comes out of it."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from freehold.sandbox.events import Ended, Logs, Output, Picture, SandboxError, 
 from freehold.sandbox.session import Session
 
 _BLOCK: Final = 1 << 20
+_FENCED: Final = re.compile(r"```(?:python|py)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 # The files that each living session was given; a session that begins anew is given them again.
 _given: WeakKeyDictionary[Session, set[str]] = WeakKeyDictionary()
 
@@ -38,6 +40,12 @@ class Ran:
             parts.append(self.error)
         parts += [f"Made the file {tool_paths.PREFIX}{name}" for name in self.files]
         return "\n".join(part for part in parts if part) or "[no output]"
+
+
+def written(text: str) -> str | None:
+    """Return the first block of Python in a text, None where there is none."""
+    found = _FENCED.search(text)
+    return found[1].strip() if found and found[1].strip() else None
 
 
 class Interpreter:

@@ -15,7 +15,7 @@ from freehold.resources.vector_stores.search import Found
 
 _LOOKS_PER_S = 10
 _RANKER = "default_2024_08_21"
-_PASSAGES = 8  # sentences that a weak model is shown
+_PASSAGES = 4  # sentences that a weak model is shown
 
 
 @dataclass(frozen=True, slots=True)
