@@ -330,6 +330,7 @@ batches = Table(
     Column("input_file_id", Text, nullable=False),
     Column("completion_window", Text, nullable=False),
     Column("model", Text),  # of all lines; known once they have been validated
+    count("input_tokens"),  # of all lines, about; known likewise
     Column("status", Text, nullable=False),
     Column("ends_as", Text),  # the status that finalizing leads to
     Column("errors", Document),

@@ -1,11 +1,12 @@
 """What a batch accepts, and what is told of the rest."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, literal, select, update
 
-from batches import URL, ended, request, upload
+from batches import URL, create, ended, request, until, upload
 from freehold.resources.batches import lines
-from freehold.storage.tables import projects
+from freehold.storage.tables import project_rate_limits, projects
+from servers import scripted
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,30 @@ async def test_expiry_of_newer_descriptions_is_refused_not_ignored(shared):
     answer = await shared.client.post("/v1/files", files=files, data=form)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "expires_after[anchor]"
+
+
+async def test_tokens_beyond_what_the_project_may_enqueue_fail_the_batch(start):
+    api = await start(models=scripted({"when": "r", "hang": True}))
+    database = api.server.api.services.database
+    limit = {"id": "rl-x", "model": "gpt-4o-2024-08-06", "batch_1_day_max_input_tokens": 10}
+    query = insert(project_rate_limits).from_select(
+        ["project_id", *limit], select(projects.c.id, *map(literal, limit.values()))
+    )
+    await database.write(lambda c: c.execute(query).rowcount)
+    first = await create(api, request("r" * 32))
+    await until(api, first["id"], "in_progress")
+
+    refused = await ended(api, request("r" * 12))
+    assert refused["status"] == "failed"
+    (fault,) = refused["errors"]["data"]
+    assert (fault["code"], fault["line"], fault["param"]) == ("token_limit_exceeded", None, None)
+    assert "Limit: 10 enqueued tokens" in fault["message"]
+
+    await api.client.post(f"/v1/batches/{first['id']}/cancel")
+    await until(api, first["id"], "cancelled")
+    again = await create(api, request("r" * 12))
+    await until(api, again["id"], "in_progress")
+    await api.client.post(f"/v1/batches/{again['id']}/cancel")
 
 
 async def test_project_without_retention_is_refused_batches(start):

@@ -20,9 +20,10 @@ _LINES_AT_ONCE = 50  # checked before others may go on
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found: how many requests, for which model, and what is wrong with them."""
+    """What was found: how many requests and tokens, for which model, and what is wrong."""
 
     total: int
+    tokens: int  # about
     model: str | None
     faults: list[dict[str, Any]]
 
@@ -40,7 +41,8 @@ async def check(
         if number % _LINES_AT_ONCE == 0:
             await asyncio.sleep(0)
     inspector.conclude()
-    return Checked(inspector.total, inspector.model, inspector.faults[:most])
+    faults = inspector.faults[:most]
+    return Checked(inspector.total, inspector.letters // 4, inspector.model, faults)
 
 
 class _Fault(Exception):  # noqa: N818 - a finding, not an error of ours
@@ -55,6 +57,7 @@ class _Inspector:
     def __init__(self, endpoint: str, to: Bound, registry: Registry) -> None:
         self.faults: list[dict[str, Any]] = []
         self.total = 0
+        self.letters = 0
         self.model: str | None = None
         self._endpoint = endpoint
         self._to = to
@@ -134,6 +137,7 @@ class _Inspector:
         checked_body(self._to, body)
         self._check_model(fields.get("model"))
         self._count_inputs(fields.get("input"))
+        self.letters += sum(_letters(fields.get(name)) for name in ("input", "messages", "prompt"))
 
     def _check_model(self, model: str | None) -> None:
         if model is None:  # an operation that has a default
@@ -155,6 +159,18 @@ class _Inspector:
             self._inputs += len(cast("list[Any]", given))
         elif given is not None:
             self._inputs += 1
+
+
+def _letters(given: Any) -> int:
+    """Return how many letters a text holds; a token counts as four of them."""
+    if isinstance(given, str):
+        return len(given)
+    if isinstance(given, list):
+        return sum(map(_letters, cast("list[Any]", given)))
+    if isinstance(given, dict):
+        holder = cast("dict[str, Any]", given)
+        return _letters(holder.get("content")) + _letters(holder.get("text"))
+    return 4 if isinstance(given, int) else 0
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

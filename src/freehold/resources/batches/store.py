@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from freehold.storage.tables import batch_lines, batches
 
@@ -40,6 +40,14 @@ def change(connection: Connection, batch_id: str, expected: Collection[str], **v
     """Change a batch in one of the expected statuses; False where it is in another."""
     statement = update(batches).where(_BATCH.id == batch_id, _BATCH.status.in_(expected))
     return bool(connection.execute(statement.values(**values)).rowcount)
+
+
+def enqueued_tokens(connection: Connection, project_id: str, model: str) -> int:
+    """Return how many input tokens the project's unfinished batches for a model have."""
+    mine = (_BATCH.project_id == project_id, _BATCH.model == model)
+    unfinished = _BATCH.status.in_(("in_progress", "cancelling"))
+    total = select(func.sum(_BATCH.input_tokens)).where(*mine, unfinished)
+    return int(connection.scalar(total) or 0)
 
 
 def answered(connection: Connection, batch_id: str) -> set[int]:

@@ -13,7 +13,7 @@ from freehold.core import clock
 from freehold.core.errors import NotFoundError
 from freehold.jobs import queue
 from freehold.jobs.job import Again, Failure, JobCancelledError, JobContext
-from freehold.resources.batches import checks, store
+from freehold.resources.batches import checks, quota, store
 from freehold.resources.batches.execution import Execution, errors_of, output_of
 from freehold.resources.batches.service import KIND, PRIORITY
 from freehold.resources.files import library
@@ -106,10 +106,21 @@ class _Work:
         if found.faults:
             await self._job.write(lambda c: _refuse(c, self._id, found.faults))
             return False
-        values = {"total": found.total, "model": found.model}
-        started = {"status": "in_progress", "in_progress_at": clock.now(), **values}
-        await self._step(("validating",), started)
+        await self._begin(found)
         return self._batch.status in _RUNNING
+
+    async def _begin(self, found: checks.Checked) -> None:
+        """Go on to the lines, unless too many tokens of the project wait already."""
+        values = {"total": found.total, "model": found.model, "input_tokens": found.tokens}
+        started = {"status": "in_progress", "in_progress_at": clock.now(), **values}
+
+        def unit(connection: Connection) -> Row[Any]:
+            told = quota.refusal(connection, self._services.registry, self._batch, found)
+            if told is not None:
+                _refuse(connection, self._id, [_told("token_limit_exceeded", told)])
+            return self._move(connection, ("validating",), started)
+
+        self._batch = await self._job.write(unit)
 
     async def _execute(self) -> str:
         if self._job.cancelled.is_set() or self._batch.status == "cancelling":
@@ -160,15 +171,16 @@ class _Work:
 
     async def _step(self, expected: tuple[str, ...], values: dict[str, Any]) -> None:
         """Change the batch where it is still in an expected status, and look at it again."""
+        self._batch = await self._job.write(lambda c: self._move(c, expected, values))
 
-        def unit(connection: Connection) -> Row[Any]:
-            store.change(connection, self._id, expected, **values)
-            self._job.save(connection, values["status"])
-            found = store.load(connection, self._id)
-            assert found is not None  # noqa: S101 - batches are never deleted
-            return found
-
-        self._batch = await self._job.write(unit)
+    def _move(
+        self, connection: Connection, expected: tuple[str, ...], values: dict[str, Any]
+    ) -> Row[Any]:
+        store.change(connection, self._id, expected, **values)
+        self._job.save(connection, values["status"])
+        found = store.load(connection, self._id)
+        assert found is not None  # noqa: S101 - batches are never deleted
+        return found
 
     async def _input(self) -> Row[Any]:
         project, file_id = self._batch.project_id, self._batch.input_file_id

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from freehold.api.limits import Limits
 from freehold.data import limits
@@ -33,6 +33,13 @@ class RateLimitFigures:
     async def _read(self, project_id: str) -> dict[str, Limits]:
         rows = await self._database.read(lambda c: store.rate_limits(c, project_id))
         return {row["model"]: _limits(row) for row in rows}
+
+
+def batch_tokens(connection: Connection, project_id: str, model: str) -> int | None:
+    """Return how many input tokens may wait in a project's batches for a model; None: any."""
+    rows = store.rate_limits(connection, project_id)
+    figures = (row["batch_1_day_max_input_tokens"] for row in rows if row["model"] == model)
+    return next(figures, None)
 
 
 def _limits(row: RowMapping) -> Limits:

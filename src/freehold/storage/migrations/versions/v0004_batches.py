@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("input_file_id", sa.Text, nullable=False),
         sa.Column("completion_window", sa.Text, nullable=False),
         sa.Column("model", sa.Text),
+        sa.Column("input_tokens", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("ends_as", sa.Text),
         sa.Column("errors", sa.JSON),
