@@ -122,7 +122,8 @@ async def _search_one(services: Services, row: Row[Any], asked: _Asked) -> list[
     candidates = list(scores)[:wide]
     chunks = await services.database.read(lambda c: store.chunks(c, candidates))
     if asked.ranker == "auto":
-        scores = ranking.ranked(_texts(chunks, vectors), asked.questions, vectors)
+        texts = _texts(chunks, vectors)
+        scores = await asyncio.to_thread(ranking.ranked, texts, asked.questions, vectors)
     best = [chunk for chunk in scores if chunk in chunks][: asked.limit]
     return [_found(row.id, chunks[chunk], scores[chunk]) for chunk in best]
 
