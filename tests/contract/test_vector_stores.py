@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 import tiny_bert
+from freehold.core.errors import NotFoundError
+from freehold.documents.reader import Chunk
 from freehold.resources.vector_stores import search
 from freehold.storage import migrations
-from freehold.storage.tables import vector_store_chunks
+from freehold.storage.tables import projects, vector_store_chunks
 from servers import InProcess, in_process
 
 STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50}}
@@ -129,11 +131,62 @@ async def test_deleted_store_is_gone_and_its_files_stay(shop: Shop) -> None:
 async def test_search_function_serves_runs(shop: Shop) -> None:
     one, two = await shop.store("The cat sat."), await shop.store("The dog ate the cat.")
     services = shop.api.server.api.services
-    project = (
-        await services.database.read(
-            lambda c: c.execute(text("SELECT id FROM projects")).scalars().all()
-        )
-    )[0]
+    project = await services.database.read(lambda c: c.scalar(select(projects.c.id)))
+    assert project is not None
     found = await search.search(services, project, [one, two], "cat", limit=5)
     assert {each.vector_store_id for each in found} == {one, two}
     assert all(0 <= each.score <= 1 for each in found)
+
+
+async def test_filters_hold_for_words_and_for_vectors(shop: Shop) -> None:
+    store_id = await shop.store("The cat sat.", "The cat ate.")
+    listed = await shop.get(f"/vector_stores/{store_id}/files", order="asc")
+    second = listed["data"][1]["id"]
+    await shop.post(f"/vector_stores/{store_id}/files/{second}", attributes={"year": 2024})
+    only = {"type": "gte", "key": "year", "value": 2024}
+    assert await shop.texts(store_id, "cat sat", filters=only) == ["The cat ate."]
+
+
+async def test_stores_do_not_see_each_other(shop: Shop) -> None:
+    one, two = await shop.store("The cat sat."), await shop.store("A dog ate.")
+    assert await shop.texts(one, "dog") == ["The cat sat."]
+    assert await shop.texts(two, "cat") == ["A dog ate."]
+
+
+@pytest.mark.parametrize(
+    "query", ['"cat" OR (sat', "a:b & !c | 'd'", "store:1 NEAR *", "🐈 \\", "the of and", "日本語"]
+)
+async def test_questions_are_no_syntax(shop: Shop, query: str) -> None:
+    store_id = await shop.store("The cat sat on the mat.")
+    assert await shop.texts(store_id, query) == ["The cat sat on the mat."]
+
+
+async def test_other_projects_see_nothing(shop: Shop) -> None:
+    store_id = await shop.store("The cat sat.")
+    with pytest.raises(NotFoundError):
+        await search.search(shop.api.server.api.services, "proj_other", [store_id], "cat")
+
+
+async def test_indexing_goes_on_after_a_restart(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = shop.api.server.api.services.reader
+    begun = asyncio.Event()
+
+    async def hang(*_: Any) -> list[Chunk]:
+        begun.set()
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(type(reader), "chunks", hang)
+    file_id = await shop.upload("The cat sat.")
+    made = await shop.post("/vector_stores", file_ids=[file_id])
+    await begun.wait()
+    await shop.api.server.stop()
+    monkeypatch.undo()
+    settings = shop.api.server.api.services.settings
+    async with in_process(settings.state_dir, **settings.model_dump(exclude={"state_dir"})) as api:
+        api.client.client.headers["authorization"] = f"Bearer {shop.api.key}"
+        again = Shop(api)
+        assert (await again.settled(made["id"]))["file_counts"]["completed"] == 1
+        assert await again.texts(made["id"], "cat") == ["The cat sat."]
