@@ -24,7 +24,8 @@ async def die(job):
 
 async def main():
     jobs = Jobs(open_database(sys.argv[1]), poll_s=0.05)
-    Worker(jobs, {"poison": Task(die)}, lease_s=1, trial_s=0).start()
+    tasks = {"poison": Task(die), "innocent": Task(lambda job: asyncio.sleep(0.5))}
+    Worker(jobs, tasks, lease_s=1, trial_s=0).start()
     await jobs.ended(sys.argv[2])
     print("it has ended")
 
@@ -36,10 +37,11 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-async def test_job_that_kills_its_workers_is_given_up(durable_url: str) -> None:
+async def test_job_that_kills_its_workers_is_given_up_and_no_other(durable_url: str) -> None:
     migrations.upgrade(durable_url)
     database = open_database(durable_url)
     jobs = Jobs(database)
+    innocent = await database.write(lambda c: jobs.enqueue(c, "innocent", {}))
     job_id = await database.write(lambda c: jobs.enqueue(c, "poison", {}))
     await database.close()
 
@@ -51,7 +53,9 @@ async def test_job_that_kills_its_workers_is_given_up(durable_url: str) -> None:
     assert survivor.stdout == "it has ended\n"
     database = open_database(durable_url)
     row: Any = await database.read(lambda c: store.find(c, job_id))
+    other: Any = await database.read(lambda c: store.find(c, innocent))
     await database.close()
+    assert other.state == "done"
     assert row.state == "failed"
     assert "3 times" in row.error
 
