@@ -2,7 +2,8 @@
 
 import asyncio
 
-from runs import WEATHER
+from runs import WEATHER, House
+from servers import in_process, scripted
 
 BEGUN = ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
 STEP = ["thread.run.step.created", "thread.run.step.in_progress"]
@@ -189,3 +190,23 @@ async def test_stopping_server_ends_the_stream_with_an_error(house):
 
     assert names(events)[-1] == "error"
     assert events[-1]["data"]["message"] == "The server is shutting down."
+
+
+async def test_run_of_another_process_is_streamed_too(tmp_path):
+    models = scripted({"text": "One two three"})
+    async with (
+        in_process(tmp_path, models=models) as worker,
+        in_process(tmp_path, models=models, jobs={"worker": False}) as server,
+    ):
+        server.client.client.headers["Authorization"] = f"Bearer {worker.key}"
+        events = await House(server).stream_run("Hello")
+
+    assert names(events) == [
+        *BEGUN,
+        *MESSAGE,
+        DELTA,
+        "thread.message.completed",
+        "thread.run.step.completed",
+        "thread.run.completed",
+    ]
+    assert text_of(events) == "One two three"

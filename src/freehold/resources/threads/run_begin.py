@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from freehold.resources.threads import (
     stream,
     threads,
 )
+from freehold.resources.threads.run_follow import follow
 from freehold.wire.runs import ToolOutput
 
 KIND = "runs.work"
@@ -64,8 +66,11 @@ class _Begin:
     async def stream(self) -> AsyncGenerator[bytes, None]:
         with self._services.events.listen(self._run_id) as listener:
             yield (await self.safely()).first
-            async for frames in listener.groups():
-                yield frames
+            elsewhere = self._services.jobs.worker is None
+            told = follow(self._services.database, self._run_id) if elsewhere else listener.groups()
+            async with aclosing(told) as groups:
+                async for frames in groups:
+                    yield frames
         yield stream.DONE
 
     async def safely(self) -> Written:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from freehold.storage.cursors import Cursor, Slice, fetch
-from freehold.storage.records import Record, one
+from freehold.storage.records import Record, one, records
 from freehold.storage.tables import messages, run_steps
 
 _STEP = run_steps.c
@@ -61,4 +61,4 @@ def conversation(connection: Connection, thread_id: str) -> list[Record]:
 
 
 def _all(connection: Connection, statement: Select[Any]) -> list[Record]:
-    return [row._asdict() for row in connection.execute(statement)]
+    return records(statement, connection.execute(statement))
