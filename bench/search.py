@@ -206,7 +206,7 @@ async def speed(services: Services, chunks: int) -> Figures:
 
 
 async def _approximately(services: Services, place: Place, questions: np.ndarray) -> Figures:
-    """Return what a graph takes to grow and to search, and how much of the exact answer it finds."""
+    """Return what a graph takes to grow and to search, and what of the exact answer it finds."""
     searched = Vectors(services.database, 10**9, approximate_from=1)
     began = time.perf_counter()
     await searched.nearest(place, questions[:1], limit=WIDE)
