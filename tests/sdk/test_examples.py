@@ -12,6 +12,7 @@ from sdk.suites import client_environ
 FOLDER = Path(__file__).parent.parent.parent / "examples"
 # What each program prints, whatever the model makes of it.
 PRINTS = {
+    "assistant.py": r"(?s)Who built .*\n  \(\w+\)\n.*Draw a bar .*\n  \(\w+\)\n.*",
     "async_many.py": r"(?s)(?=.*France: )(?=.*India: ).+\n",
     "chat.py": r"(?s).*\n",
     "stream.py": r"(?s).*\n\(\d+ \+ \d+ tokens\)\n",
