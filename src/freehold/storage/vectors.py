@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FILE, _CHUNK = vector_store_files.c, vector_store_chunks.c
 _CHUNKS_AT_ONCE = 4096
 _FLOAT_BYTES = 4
+_WITH_GRAPH: Final = 2.5  # what vectors and their graph take, in vectors
 _ENDED: Final = object()
 
 
@@ -150,7 +151,7 @@ class Vectors:
     def _graph_of(self, place: Place, kept: _Kept) -> Graph | None:
         """Return the graph of what is kept, None where there is none yet, and see that it grows."""
         large = len(kept.rows.chunks) >= self._approximate_from
-        fits = 2 * kept.rows.vectors.nbytes <= self._budget  # a graph takes less than the vectors
+        fits = _WITH_GRAPH * kept.rows.vectors.nbytes <= self._budget
         if not (large and fits and approximate.is_installed()):
             return None
         if kept.graph is not None and kept.graph_state == kept.state:
