@@ -30,11 +30,12 @@ def end(
     content: Sequence[Mapping[str, Any]] | None = None,
     error: Mapping[str, str] | None = None,
     reason: str | None = None,
+    interrupts: bool = True,
 ) -> Ended:
     """End a run in the caller's unit, with all it was at; one that has ended stays as it is.
 
     ``content`` is what was written of its unfinished message, ``error`` and ``reason`` say why the
-    run failed or is incomplete.
+    run failed or is incomplete. ``interrupts``: a message or a step may be in progress.
     """
     now = clock.now()
     values = {**run_state.ended(ending, now), "last_error": error, "incomplete_reason": reason}
@@ -42,6 +43,8 @@ def end(
         return Ended(run_store.load(connection, run["id"]))
     store.end_run(connection, run["thread_id"], run["id"])
     ended = Ended(run_store.load(connection, run["id"]))
+    if not interrupts:
+        return ended
     for message in step_store.unfinished_messages(connection, run["thread_id"]):
         values = _message(ending, now, content)
         store.change_message(connection, message["id"], **values)

@@ -123,7 +123,9 @@ class Journal:
 
         def unit(connection: Connection) -> Ended:
             closing(connection)
-            return run_end.end(connection, self.run, ending, error=error, reason=cut)
+            return run_end.end(
+                connection, self.run, ending, error=error, reason=cut, interrupts=False
+            )
 
         ended = await self._pen.write(unit)
         self._closed(message, step, used)
