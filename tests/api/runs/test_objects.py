@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from drawn import drawn
 from runs import DATE, WEATHER
 
 
@@ -168,3 +169,23 @@ async def test_fifty_runs_at_once_are_completed(house):
 
     assert {run["status"] for run in ended} == {"completed"}
     assert [await api.said(thread) for thread in threads] == [f"Number {n}" for n in range(50)]
+
+
+async def test_picture_of_a_message_reaches_an_engine_that_sees(house):
+    api = await house({"text": "ok"}, {"text": "A dot"})
+    await api.run("load the engine")
+    api.engine().sees = True
+    dot = drawn("red", size=(8, 8))
+    files = {"file": ("dot.png", dot)}
+    sent = await api.server.client.post("/v1/files", files=files, data={"purpose": "vision"})
+    parts = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_file", "image_file": {"file_id": sent.json()["id"]}},
+    ]
+    thread = (await api.post("/threads", messages=[{"role": "user", "content": parts}]))["id"]
+
+    run = await api.run(thread=thread)
+
+    assert run["status"] == "completed", run["last_error"]
+    [message] = api.engine().requests[-1].prompt.messages
+    assert [image.data for image in message.images] == [dot]
