@@ -19,6 +19,14 @@ from freehold.wire.embeddings import CreateEmbeddingResponse, EmbeddingCreatePar
 from freehold.wire.files import FileDeleted, FileObject
 from freehold.wire.models import Model, ModelDeleted, ModelList
 from freehold.wire.moderations import ModerationCreateParams
+from freehold.wire.runs import (
+    Run,
+    RunCreateParams,
+    RunStep,
+    RunSubmitToolOutputsParams,
+    RunUpdateParams,
+    ThreadCreateAndRunParams,
+)
 from freehold.wire.stored import ChatCompletionDeleted
 from freehold.wire.uploads import Upload, UploadCompleteParams, UploadCreateParams, UploadPart
 
@@ -171,6 +179,33 @@ TYPED = {
         "VectorStoreSearchResultsPage",
         {"data[].attributes": "null by the description, but there are always some, or none"},
     ),
+    RunCreateParams: (
+        "CreateRunRequest",
+        {
+            "additional_messages[[]].attachments[[]].file_id": FILE,
+            "*metadata.*": PAIRS,
+        },
+    ),
+    ThreadCreateAndRunParams: (
+        "CreateThreadAndRunRequest",
+        {
+            "thread.messages[[]].attachments[[]].file_id": FILE,
+            "thread.tool_resources.file_search*": ONE_OF,
+            "*metadata.*": PAIRS,
+        },
+    ),
+    RunUpdateParams: ("ModifyRunRequest", {"metadata.*": PAIRS}),
+    RunSubmitToolOutputsParams: ("SubmitToolOutputsRunRequest", {}),
+    Run: (
+        "RunObject",
+        {
+            "metadata.*": PAIRS,
+            "response_format": "nullable beside its reference",
+            "tool_choice": "nullable beside its reference",
+            "truncation_strategy": "nullable beside its reference",
+        },
+    ),
+    RunStep: ("RunStepObject", {}),
     Model: ("Model", {}),
     ModelList: ("ListModelsResponse", {}),
     ModelDeleted: (
