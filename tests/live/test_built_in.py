@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from docs.blocks import ROOT, blocks, run
 from servers import live
 
 pytestmark = pytest.mark.weights
@@ -67,6 +68,22 @@ def test_a_forced_call_is_one_valid_call(built_in):
     (call,) = answer["choices"][0]["message"]["tool_calls"]
     assert call["function"]["name"] == "get_weather"
     assert "Paris" in call["function"]["arguments"]
+
+
+FIRST_STEPS = {
+    "tool_calls": ['get_weather {"city": "Oslo"}', "-4"],
+    "Maria Lopez": ["name='Maria Lopez' age=34 city='Lisbon'"],
+    "Harbour Museum": ["9 euros", "does not say|doesn't say|does not mention"],
+}
+
+
+@pytest.mark.parametrize("mark", FIRST_STEPS)
+def test_the_first_steps_of_the_readme_are_answered_rightly(built_in, tmp_path, mark):
+    (block,) = [b for b in blocks() if b.page == ROOT / "README.md" and mark in b.code]
+    told = run(block, tmp_path, built_in.url, built_in.key)
+    assert told.returncode == 0, told.stderr
+    for wanted in FIRST_STEPS[mark]:
+        assert any(words in told.stdout for words in wanted.split("|")), told.stdout
 
 
 def test_one_request_may_use_far_more_than_its_share_of_the_pool(built_in):

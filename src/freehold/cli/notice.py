@@ -56,8 +56,8 @@ def _model(notice: Notice) -> str:
         return f"Text models answer with {notice.model} where no other model is bound."
     return f"""\
 Every text model, gpt-4o too, answers with {notice.model}: a very small model (135 M parameters).
-It calls tools, fills in JSON and answers from a given text, but knows little, reasons badly and has
-no eyes: of a picture it is told format, size and colours (docs/built-in-model.md has figures).
-Bind a bigger one (freehold models recommend names three that fit this machine):
+It calls tools, fills in JSON and answers from a given text, but knows little and reasons badly
+(docs/built-in-model.md has figures). It has no eyes: of a picture it is told format, size and
+colours. Bind a bigger one (freehold models recommend names three that fit this machine):
 
 freehold models add gpt-4o hf:ORG/REPO:FILE.gguf    (or ./file.gguf, or --base-url URL)"""

@@ -230,6 +230,8 @@ class WeightsStore:
         return [replace(wanted, path=path, sha256=None) for path in self._made_before(wanted.name)]
 
     def _made_before(self, name: str) -> list[Path]:
+        if not any(row.name == name and row.adapter for row in rows()):
+            return []  # the name of other weights may be a path
         return list((self._folder / _ADAPTED).glob(adapted.pattern(name)))
 
     def _merge(self, base: Path, adapter: Path, made: _Wanted, progress: Progress) -> None:

@@ -289,7 +289,7 @@ uploads = Table(
     seq(),
     identifier(),
     refers("organization_id", "organizations.id", index=False),
-    refers("project_id", "projects.id", index=False),
+    refers("project_id", "projects.id"),
     moment("created_at"),
     moment("expires_at"),
     Column("filename", Text, nullable=False),

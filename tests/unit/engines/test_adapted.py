@@ -250,7 +250,7 @@ async def test_a_first_load_without_a_pull_merges_while_others_are_answered(
     monkeypatch.setattr(adapted, "make", held_up)
     loader = Loader(store, tmp_path / "run", MemoryBudget(10**9))
     spec = EngineSpec("chat", LLAMA, "tiny", "tiny", slots=1, context=256, threads=1)
-    holder = Holder(lambda: loader.load(spec, holder), queue_limit=1)
+    holder = Holder(lambda: loader.load(spec, holder, None), queue_limit=1)
     loading = asyncio.create_task(holder.ensure_loaded())
     while not begun.is_set():
         await asyncio.sleep(0.01)

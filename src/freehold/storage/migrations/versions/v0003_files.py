@@ -54,7 +54,7 @@ def _uploads() -> None:
         _seq(),
         _id(),
         _refers("organization_id", "organizations.id"),
-        _refers("project_id", "projects.id"),
+        _refers("project_id", "projects.id", index=True),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.Column("filename", sa.Text, nullable=False),
