@@ -9,13 +9,23 @@ from freehold_training.example import Example, Item, Split
 from freehold_training.generators.chat_frame import LONGEST, accepted, length, numbered
 from freehold_training.generators.reading_corpus import published
 from freehold_training.generators.reading_layouts import laid_out
-from freehold_training.generators.reading_topics import Asked, Passage, passage, topics
+from freehold_training.generators.reading_texts import Asked, Passage, passage
+from freehold_training.generators.reading_topics import topics
+
+_PUBLISHED = 0.45
+_UNSAID, _UNSAID_AGAIN = 0.18, 0.03
+_LONG = 1 / 6
+_TWO = 0.08
+# Words of a question that is a label only.
+_BRIEF = 3
+# Most facts of a text: of several texts, each is short.
+_FACTS = {1: 12, 2: 8, 3: 8, 4: 9}
 
 
 def _reading(random: Random, split: Split) -> Iterator[Example]:
     while True:
         source, passages = _given(random, split)
-        asked = _questions(passages, random, random.choice([2, 3, 4, 5, 6]))
+        asked = _questions(passages, random, random.choice([3, 3, 4, 4, 5, 6]))
         if not asked:
             continue
         messages = laid_out(passages, [one.question for one in asked], random, split)
@@ -26,11 +36,12 @@ def _reading(random: Random, split: Split) -> Iterator[Example]:
 
 def _given(random: Random, split: Split) -> tuple[str, list[Passage]]:
     """Return where the texts come from, and the texts."""
-    if random.random() < 0.3 and (found := published(random, split)):
+    if random.random() < _PUBLISHED and (found := published(random, split)):
         source, one = found
         return source, [one]
-    passages = _passages(random, split, random.choice([1, 1, 2, 2, 3, 3]))
-    if random.random() < 0.2:
+    count = random.choice([3, 4]) if random.random() < _LONG else random.choice([1, 1, 1, 2])
+    passages = _passages(random, split, count)
+    if random.random() < 0.06:
         passages[0] = _with_stranger(passages[0], random, split)
     return "own", passages
 
@@ -38,9 +49,9 @@ def _given(random: Random, split: Split) -> tuple[str, list[Passage]]:
 def _with_stranger(one: Passage, random: Random, split: Split) -> Passage:
     """Return the passage with a question on something that it does not even name."""
     other = passage(random, split)
-    question = random.choice([*other.told, *other.untold]).question
+    question = random.choice(other.untold).question
     asked = Asked(question, f"The text does not mention {other.named}.", None)
-    return replace(one, untold=[*one.untold, asked])
+    return replace(one, untold=[asked])
 
 
 def _told(messages: Sequence[dict[str, Any]], asked: Sequence[Asked]) -> list[dict[str, Any]]:
@@ -53,18 +64,58 @@ def _told(messages: Sequence[dict[str, Any]], asked: Sequence[Asked]) -> list[di
 
 
 def _passages(random: Random, split: Split, count: int) -> list[Passage]:
-    topic = random.choice(topics(split)) if random.random() < 0.3 else None
-    return [passage(random, split, topic) for _ in range(count)]
+    """Return texts, half of the time on the same sort of thing: what one says, another may not."""
+    topic = random.choice(topics(split)) if random.random() < 0.5 else None
+    return [passage(random, split, topic, _FACTS[count]) for _ in range(count)]
 
 
 def _questions(passages: Sequence[Passage], random: Random, count: int) -> list[Asked]:
-    """Return questions that the texts answer, and about one in four that they do not."""
-    told = [asked for one in passages for asked in one.told]
-    untold = [asked for one in passages for asked in one.untold]
-    absent = sum(random.random() < 0.25 for _ in range(count))
-    chosen = random.sample(told, min(count - absent, len(told)))
-    chosen += random.sample(untold, min(absent, len(untold)))
-    return random.sample(chosen, len(chosen))
+    """Return questions that the texts answer, and about one in six that they do not."""
+    told = _shuffled([asked for one in passages for asked in one.told], random)
+    untold = _shuffled([asked for one in passages for asked in one.untold], random)
+    alone = len(passages) == 1
+    chosen: list[Asked] = []
+    while told and len(chosen) < count:
+        again = bool(chosen) and chosen[-1].value is None
+        unsaid = random.random() < (_UNSAID_AGAIN if again else _UNSAID)
+        asked = untold.pop() if unsaid and untold else told.pop()
+        if alone and chosen and random.random() < 0.45:
+            asked = _later(asked, random)
+        if asked.value and told and random.random() < _TWO:
+            asked = _both(asked, told.pop(), alone=alone)
+        chosen.append(asked)
+    return chosen
+
+
+def _shuffled(asked: Sequence[Asked], random: Random) -> list[Asked]:
+    return random.sample(asked, len(asked))
+
+
+def _both(one: Asked, two: Asked, *, alone: bool) -> Asked:
+    """Return two questions as one, to be answered with both answers, where that can be said."""
+    if len(one.question.split()) <= _BRIEF or len(two.later.split()) <= _BRIEF:
+        return one
+    other = _small(two.later if alone else two.question)
+    question = f"{one.question.removesuffix('?')}, and {other}"
+    return replace(
+        one, question=question, answer=f"{_sentence(one.answer)} {_sentence(two.answer)}"
+    )
+
+
+def _sentence(answer: str) -> str:
+    return answer if answer.endswith((".", "!", "?")) else f"{answer}."
+
+
+def _later(asked: Asked, random: Random) -> Asked:
+    """Return the question as it is asked when its subject is known."""
+    if not asked.later:
+        return asked
+    question = f"And {_small(asked.later)}" if random.random() < 0.15 else asked.later
+    return replace(asked, question=question)
+
+
+def _small(question: str) -> str:
+    return question[:1].lower() + question[1:]
 
 
 def _item(*, told: bool) -> Callable[[Random], Item]:

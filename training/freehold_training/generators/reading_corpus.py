@@ -3,13 +3,15 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from random import Random
 from typing import Any
 
 from freehold_training.corpus import FOLDER, rows
 from freehold_training.example import Split, part
-from freehold_training.generators.reading_topics import Asked, Passage
+from freehold_training.generators.reading_stories import story_answer
+from freehold_training.generators.reading_texts import Asked, Passage
 
 # A term and the sentence of a textbook that says what it is.
 _DEFINITION = re.compile(
@@ -19,6 +21,10 @@ _SENTENCE = re.compile(r"(?<=[a-z]{2}\.) (?=[A-Z])")
 # What a textbook counts up, rather than a term of its own.
 _COUNTED = re.compile(r"\b(?:second|third|final|last|further|that|this|possible)\b")
 _WORD = re.compile(r"[a-z]{4,}")
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}")
+_STORY_WORDS = 260
+# How often each source is taken, where it is at hand.
+_WEIGHTS: Mapping[str, int] = {"fairytale": 90, "factbook": 6, "openstax": 4}
 _PLAIN = (
     "The text does not say.",
     "The text does not say that.",
@@ -71,33 +77,71 @@ def published(random: Random, split: Split) -> tuple[str, Passage] | None:
     found = [(name, make) for name, make in _MAKERS.items() if rows(name)]
     if not found:
         return None
-    name, make = random.choice(found)
+    weights = [_WEIGHTS[name] for name, _ in found]
+    name, make = random.choices(found, weights)[0]
     return name, make(random, split)
 
 
+@dataclass(frozen=True)
+class _Stories:
+    """Passages with their questions, their weights, and questions by the names in them."""
+
+    passages: Sequence[tuple[str, Sequence[Asked]]]
+    weights: Sequence[int]
+    named: Mapping[str, Sequence[Asked]]
+
+
 @cache
-def _stories(folder: str, split: Split) -> Sequence[tuple[str, Sequence[Asked]]]:
-    """Return story passages with their questions, where the answer's words are in the passage."""
+def _stories(folder: str, split: Split) -> _Stories:
+    """Return the stories whose answers are in the words of the passage."""
     del folder
     told: dict[str, list[Asked]] = {}
     for row in rows("fairytale"):
         question, answer = (message["content"] for message in row["messages"])
         text, _, question = question.rpartition("\n\nQuestion: ")
-        if _in(answer, text) and len(text.split()) <= 220:
-            told.setdefault(_plain(text), []).append(Asked(question, _sentence(answer), answer))
-    return [(text, told[text]) for text in part(told, split)]
+        if _in(answer, text) and len(text.split()) <= _STORY_WORDS:
+            asked = Asked(question, story_answer(question, answer), answer)
+            told.setdefault(_plain(text), []).append(asked)
+    passages = [(text, told[text]) for text in part(told, split)]
+    named: dict[str, list[Asked]] = {}
+    for asked in (asked for _, questions in passages for asked in questions):
+        for name in _names(asked.question):
+            named.setdefault(name, []).append(asked)
+    return _Stories(passages, [min(len(told[text]), 6) for text, _ in passages], named)
 
 
 def _story(random: Random, split: Split) -> Passage:
     stories = _stories(os.environ[FOLDER], split)
-    text, told = random.choice(stories)
-    untold = [
-        Asked(asked.question, random.choice(_PLAIN), None)
-        for _, others in random.sample(stories, 6)
-        for asked in others[:1]
-        if _apart(asked.question, text)
+    text, told = random.choices(stories.passages, stories.weights)[0]
+    known = {asked.question for asked in told}
+    near = [
+        asked
+        for name in sorted(_names(text))
+        for asked in stories.named.get(name, ())
+        if asked.question not in known and _elsewhere(asked, text)
     ]
+    far = [one for _, others in random.sample(stories.passages, 6) for one in others[:1]]
+    others = near or [asked for asked in far if _apart(asked.question, text)]
+    chosen = random.sample(others, min(2, len(others)))
+    untold = [Asked(asked.question, random.choice(_PLAIN), None) for asked in chosen]
     return Passage("story", "the story", text, told, untold)
+
+
+def _elsewhere(asked: Asked, text: str) -> bool:
+    """Return whether neither the question's matter nor its answer is in the text."""
+    answer = _words(asked.value or "")
+    matter = _words(asked.question) - _ASKING - {name.lower() for name in _names(asked.question)}
+    found = _words(text)
+    return (
+        len(matter) > 1
+        and len(matter & found) <= 0.34 * len(matter)
+        and len(answer & found) <= 0.34 * len(answer)
+    )
+
+
+def _names(text: str) -> set[str]:
+    """Return the words with a capital that begin no sentence."""
+    return set(_NAME.findall(text))
 
 
 def _country(random: Random, split: Split) -> Passage:
@@ -200,9 +244,3 @@ _ASKING = {"what", "when", "where", "which", "whose", "happened", "after", "befo
 def _plain(text: str) -> str:
     """Return a passage without the line breaks of its printed page."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", text).strip().strip('"')
-
-
-def _sentence(answer: str) -> str:
-    answer = answer.strip()
-    ended = answer if answer.endswith((".", "!", "?", '"')) else answer + "."
-    return ended[:1].upper() + ended[1:]

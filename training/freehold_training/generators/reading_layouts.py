@@ -6,7 +6,7 @@ from typing import Any
 
 from freehold_training.example import Split
 from freehold_training.generators.chat_frame import opening
-from freehold_training.generators.reading_topics import Passage
+from freehold_training.generators.reading_texts import Passage
 
 Layout = Callable[[Sequence[Passage], str, Random, Split], list[dict[str, Any]]]
 
@@ -44,7 +44,16 @@ _RETRIEVED = (
     "Answer from these passages.\n\n{text}\n\n{question}",
     "These passages were found:\n\n{text}\n\n{question}",
 )
-_FILES = ("notes.txt", "report.pdf", "guide.md", "archive.txt", "info.docx", "page.html", "faq.md")
+_FILES = (
+    "notes.txt",
+    "report.pdf",
+    "guide.md",
+    "archive.txt",
+    "info.docx",
+    "page.html",
+    "faq.md",
+    "letter.txt",
+)
 
 
 def laid_out(
@@ -106,8 +115,8 @@ def _joined(passages: Sequence[Passage]) -> str:
 
 
 def _listed(passages: Sequence[Passage], random: Random) -> str:
-    names = random.sample(_FILES, min(len(passages), len(_FILES)))
-    listed = zip(passages, names, strict=False)
+    names = random.sample(_FILES * 2, len(passages))
+    listed = zip(passages, names, strict=True)
     return "\n\n".join(
         f"[{number}] {name}\n{one.text}" for number, (one, name) in enumerate(listed, 1)
     )

@@ -1,62 +1,65 @@
-"""Made-up texts whose facts are known: what they say, how it is asked, and what they leave out."""
+"""What made-up texts are about: subjects, and facts with their sentences, questions and answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
 
 from freehold_training.example import Split
-from freehold_training.pools.text_values import Filling, draw, fill, sentence
+from freehold_training.pools.text_values import Filling, draw, fill
 
-_FILE = Path(__file__).parents[1] / "pools" / "text_topics.txt"
+_POOLS = Path(__file__).parents[1] / "pools"
+_FILES = "text_topics*.txt"
+_PERSON = "@person"
+# By their sound; the others are called by their names only.
+_SHE, _HE = "a", "o"
+_ENDING_OTHERWISE = ("Keiko", "Noa", "Luca")
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that a text may say of its subject, in several wordings."""
+    """One thing that a text may say of its subject, in several wordings.
+
+    ``ask`` holds the open questions, ``check`` those which name a value {w} that may be wrong;
+    ``tell`` begins with a whole sentence and may end with the bare words; ``key`` is its label.
+    """
 
     kind: str
     say: Sequence[str]
     ask: Sequence[str]
-    tell: str
+    check: Sequence[str]
+    tell: Sequence[str]
     unsaid: str
+    key: str
 
 
 @dataclass
 class Topic:
-    """What texts of one sort are about."""
+    """What texts of one sort are about; ``groups`` name further facts that they share."""
 
     name: str
-    subject: str
-    again: str
+    subjects: Sequence[str]
+    again: Sequence[str]
     article: str
+    groups: Sequence[str]
     held_out: bool
     facts: list[Fact] = field(default_factory=list[Fact])
     filler: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question on a text; ``value`` is what the text says, or None where it says nothing."""
+class Subject:
+    """What one text is about: its name, how it stands in a sentence, and what it is called again.
 
-    question: str
-    answer: str
-    value: str | None
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A text on one subject, and the questions that it answers and does not answer.
-
-    ``named`` is the subject as it stands inside a sentence.
+    ``pronoun`` is empty where none fits.
     """
 
-    subject: str
-    named: str
-    text: str
-    told: Sequence[Asked]
-    untold: Sequence[Asked]
+    name: str
+    full: str
+    again: str
+    pronoun: str
+    relative: str
 
 
 def topics(split: Split) -> Sequence[Topic]:
@@ -66,74 +69,105 @@ def topics(split: Split) -> Sequence[Topic]:
 
 @cache
 def _topics() -> Sequence[Topic]:
-    found: list[Topic] = []
-    for line in _FILE.read_text("utf-8").splitlines():
-        if line.startswith("=="):
-            name, subject, again, article = (cell.strip() for cell in line.lstrip("=* ").split("|"))
-            found.append(Topic(name, subject, again, article, line.startswith("==*")))
-        elif line.startswith(". "):
-            found[-1].filler += _wordings(line[2:])
-        elif line and not line.startswith("#"):
-            found[-1].facts.append(_fact(line))
+    read = list(_read())
+    groups = {topic.name: topic for topic in read if topic.name.startswith("@")}
+    found = [topic for topic in read if topic.name not in groups]
+    for topic in found:
+        for group in topic.groups:
+            topic.facts += groups[group].facts
+            topic.filler += groups[group].filler
     return found
 
 
+def _read() -> Iterator[Topic]:
+    topic: Topic | None = None
+    for line in _lines():
+        if line.startswith("=="):
+            if topic:
+                yield topic
+            topic = _topic(line)
+        elif topic and line.startswith(". "):
+            topic.filler += _wordings(line[2:])
+        elif topic:
+            topic.facts.append(_fact(line))
+    if topic:
+        yield topic
+
+
+def _lines() -> Iterator[str]:
+    for file in sorted(_POOLS.glob(_FILES)):
+        for line in file.read_text("utf-8").splitlines():
+            if line and not line.startswith("#"):
+                yield line
+
+
+def _topic(line: str) -> Topic:
+    cells = [cell.strip() for cell in line.lstrip("=* ").split("|")]
+    name, subjects, again, article, groups = [*cells, "", "", "", ""][:5]
+    held_out = line.startswith("==*")
+    return Topic(name, _wordings(subjects), _wordings(again), article, _wordings(groups), held_out)
+
+
 def _fact(line: str) -> Fact:
-    kind, say, ask, tell, unsaid = (cell.strip() for cell in line.split("|"))
-    return Fact(kind, _wordings(say), _wordings(ask), tell, unsaid)
+    cells = [cell.strip() for cell in line.split("|")]
+    kind, say, ask, tell, unsaid, key = [*cells, ""][:6]
+    asked = _wordings(ask)
+    return Fact(
+        kind,
+        _wordings(say),
+        [one for one in asked if "{w}" not in one],
+        [one for one in asked if "{w}" in one],
+        _wordings(tell),
+        unsaid,
+        key,
+    )
 
 
 def _wordings(cell: str) -> list[str]:
-    return [wording.strip() for wording in cell.split(" ; ")]
+    return [wording.strip() for wording in cell.split(" ; ")] if cell else []
 
 
-def passage(random: Random, split: Split, topic: Topic | None = None) -> Passage:
-    """Return a new text; what it leaves out could have been in it."""
-    topic = topic or random.choice(topics(split))
-    subject = fill(topic.subject, Filling(random, split))
-    facts = random.sample(topic.facts, len(topic.facts))
-    count = random.randint(3, len(facts) - 2)
-    sentences: list[str] = []
-    told: list[Asked] = []
-    for fact in facts[:count]:
-        value = draw(fact.kind, random, split)
-        filling = _subject(topic, subject, random, split, first=not sentences)
-        filling["v"] = value
-        sentences.append(fill(random.choice(fact.say), filling))
-        told.append(_told(fact, subject, value, random))
-    text = _mixed(sentences, topic, random)
-    untold = [_untold(fact, subject, random) for fact in facts[count:]]
-    named = f"{topic.article} {subject}".strip()
-    return Passage(subject, named, _opened(text, subject, random), told, untold)
+def subject_of(topic: Topic, random: Random, split: Split) -> Subject:
+    """Return a new subject for a text of the topic."""
+    name = fill(random.choice(topic.subjects), Filling(random, split))
+    full = f"{topic.article} {name}".strip()
+    if topic.again == [_PERSON]:
+        return _person(name, random)
+    plain = [one for one in topic.again if one not in ("it", "they", "she")]
+    again = random.choice(plain).format(s=full)
+    pronoun = next((one for one in topic.again if one not in plain), "")
+    return Subject(name, full, again, pronoun, "which")
 
 
-def _subject(topic: Topic, subject: str, random: Random, split: Split, *, first: bool) -> Filling:
-    full = f"{topic.article} {subject}".strip()
-    again = full if first or random.random() < 0.4 else topic.again.format(s=subject)
-    return Filling(random, split, s=subject, r=again)
+def _person(name: str, random: Random) -> Subject:
+    first, last = name.split(" ", 1)
+    ending = "" if first in _ENDING_OTHERWISE else first[-1]
+    pronoun = {_SHE: "she", _HE: "he"}.get(ending, "")
+    return Subject(name, name, random.choice([first, last]), pronoun, "who")
 
 
-def _told(fact: Fact, subject: str, value: str, random: Random) -> Asked:
-    question = random.choice(fact.ask).format(s=subject)
-    answer = fact.tell.format(s=subject, v=value)
-    return Asked(question, sentence(answer), value)
+def value_of(kind: str, random: Random, split: Split) -> str:
+    """Draw a value: of a kind of ``text_values``, or one of those listed (``=one/other``)."""
+    if kind.startswith("="):
+        return random.choice(kind[1:].split("/"))
+    return draw(kind, random, split)
 
 
-def _untold(fact: Fact, subject: str, random: Random) -> Asked:
-    question = random.choice(fact.ask).format(s=subject)
-    says = "The text does not say" if random.random() < 0.75 else "The text doesn't say"
-    return Asked(question, f"{says} {fact.unsaid.format(s=subject)}.", None)
+_KIN: Mapping[str, str] = {
+    kind: first
+    for first, *others in (
+        ("year", "date", "whole_date", "month", "day", "iso"),
+        ("person", "first", "last", "company"),
+        ("price", "fee", "money"),
+        ("count", "small", "thousands", "percent", "age"),
+        ("town", "city", "country", "address", "word"),
+        ("clock",),
+        ("phone", "email", "code", "pin"),
+    )
+    for kind in (first, *others)
+}
 
 
-def _mixed(sentences: list[str], topic: Topic, random: Random) -> str:
-    """Return the sentences in order, others that tell nothing asked for between them."""
-    fillers = random.sample(topic.filler, random.randint(1, len(topic.filler) - 1))
-    mixed = list(sentences)
-    for filler in fillers:
-        mixed.insert(random.randint(1, len(mixed)), filler)
-    return " ".join(mixed)
-
-
-def _opened(text: str, subject: str, random: Random) -> str:
-    """Return the text with its subject named, under a title at least where its sentences do not."""
-    return text if subject in text and random.random() < 0.6 else f"{subject}\n{text}"
+def kin(fact: Fact) -> str:
+    """Return the class of a fact's values: facts of one class are easily mistaken."""
+    return _KIN.get(fact.kind, "other")
