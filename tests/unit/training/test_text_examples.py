@@ -138,13 +138,14 @@ def test_what_a_text_tells_is_in_it_and_what_it_does_not_tell_is_not(split):
     random = seeded(5)
     for topic in [topic for topic in topics(split) for _ in range(6)]:
         one = passage(random, split, topic)
+        main = one.text.replace(one.aside, "")
         assert one.told
         assert one.untold
         assert all(holds(one.text, question.value) for question in one.told)
         assert all(holds(question.answer, question.value) for question in one.told)
         for question in one.untold:
             assert declines(question.answer, one.text) is None
-            assert not [part for part in _said(question.answer, topic, one) if part in one.text]
+            assert not [part for part in _said(question.answer, topic, one) if part in main]
 
 
 def _said(answer, topic, one):

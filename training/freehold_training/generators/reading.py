@@ -25,7 +25,7 @@ _FACTS = {1: 12, 2: 8, 3: 8, 4: 9}
 def _reading(random: Random, split: Split) -> Iterator[Example]:
     while True:
         source, passages = _given(random, split)
-        asked = _questions(passages, random, random.choice([3, 3, 4, 4, 5, 6]))
+        asked = _questions(passages, random, random.choice([3, 4, 4, 5, 5, 6]))
         if not asked:
             continue
         messages = laid_out(passages, [one.question for one in asked], random, split)

@@ -24,6 +24,17 @@ _EMBEDDING: Mapping[Split, Sequence[str]] = {
     ),
     "held_out": ("It may be of interest that ", "By all accounts, "),
 }
+_TAILS: Mapping[Split, Sequence[str]] = {
+    "train": (
+        "as the local paper reported",
+        "as everyone around here knows",
+        "which surprised quite a few people",
+        "although hardly anybody talks about it",
+        "and many are glad of that",
+        "at least according to the latest report",
+    ),
+    "held_out": ("as regulars will confirm", "or so one hears"),
+}
 # What a bare answer begins with, and a label does not need.
 _PREPOSITION = re.compile(r"^(?:In|On|At|By|From|To|For|Since|Until|With|Because of) (?=\S)")
 
@@ -84,8 +95,11 @@ class _Writer:
 
     def _single(self, template: str, value: str) -> str:
         chance = self._random.random()
-        if not _plain(template) or chance > 0.1:
+        if not _plain(template) or chance > 0.2:
             return self._clause(template, value)
+        if chance > 0.1 and template.startswith(_PLACE):
+            tail = self._random.choice(_TAILS[self._split])
+            return f"{self._clause(template, value).removesuffix('.')}, {tail}."
         return self._random.choice(_EMBEDDING[self._split]) + self._clause(_small(template), value)
 
     def _of_one_subject(self, templates: Sequence[str], values: Sequence[str]) -> str:
@@ -137,7 +151,8 @@ def bare(said: Said, about: Subject) -> str:
     """Return the words that alone answer a question for the fact, for a label or a table."""
     fact, value = said
     text = fact.tell[-1].format(s=about.full, r=about.again, v=value).rstrip(".")
-    return sentence(_PREPOSITION.sub("", text))
+    text = _PREPOSITION.sub("", text)
+    return text if "@" in text else sentence(text)
 
 
 def _listed(said: Sequence[Said], about: Subject, random: Random) -> str:

@@ -6,10 +6,10 @@ import re
 _WHO = re.compile(r"Who (\w+) (.+)\?$")
 _FELT = re.compile(r"How did ([^,]+?) feel\b([^?]*)\?$")
 _WHERE = re.compile(r"Where (was|were) ((?:the|a|an|his|her|their|[A-Z])[\w' ]{2,30})\?$")
-_PAST = frozenset(
-    "gave took went came told said saw met found made brought sent led ran fell held kept lived"
-    " heard became got won lost left stole stood sat threw drew built caught ate drank slept wore"
-    " spoke broke bought sold taught thought knew grew flew rode rose chose swore wrote".split()
+_PAST = re.compile(
+    r"gave|took|went|came|told|said|saw|met|found|made|brought|sent|led|ran|fell|held|kept|lived"
+    r"|heard|became|got|won|lost|left|stole|stood|sat|threw|drew|built|caught|ate|drank|slept|wore"
+    r"|spoke|broke|bought|sold|taught|thought|knew|grew|flew|rode|rose|chose|swore|wrote|\w+ed"
 )
 _NOT_PAST = frozenset({"need", "feed"})
 # Words of sentences, which an answer that is put in front of a verb must not have.
@@ -36,13 +36,17 @@ def _who(question: str, answer: str) -> str | None:
     if not found or not _short(answer):
         return None
     verb, rest = found[1], found[2]
-    past = verb in _PAST or (verb.endswith("ed") and verb not in _NOT_PAST)
+    past = _PAST.fullmatch(verb) and verb not in _NOT_PAST
     return f"{answer} {verb} {rest}" if past and " did " not in rest else None
 
 
 def _felt(question: str, answer: str) -> str | None:
     found = _FELT.match(question)
-    if not found or not _ADJECTIVE.match(answer) or not answer.split()[-1].endswith(_FEELINGS):
+    if (
+        not found
+        or not _ADJECTIVE.match(answer)
+        or not answer.rsplit(maxsplit=1)[-1].endswith(_FEELINGS)
+    ):
         return None
     return f"{found[1]} felt {answer.lower()}"
 

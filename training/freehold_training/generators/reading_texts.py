@@ -18,6 +18,8 @@ from freehold_training.generators.reading_topics import (
 from freehold_training.pools.text_values import sentence
 
 _FEWEST = 5
+# Share of the texts that also name another of the same sort.
+_ASIDE = 0.25
 # For statements that are asked back, true or not.
 _STATEMENTS = (
     "Is it true that {tell}?",
@@ -46,7 +48,8 @@ class Asked:
 class Passage:
     """A text on one subject, and the questions that it answers and does not answer.
 
-    ``named`` is the subject as it stands inside a sentence.
+    ``named`` is the subject as it stands inside a sentence; ``aside`` is the sentence of the text
+    that is on something else of the same sort.
     """
 
     subject: str
@@ -54,6 +57,7 @@ class Passage:
     text: str
     told: Sequence[Asked]
     untold: Sequence[Asked]
+    aside: str = ""
 
 
 def passage(random: Random, split: Split, topic: Topic | None = None, most: int = 8) -> Passage:
@@ -67,7 +71,38 @@ def passage(random: Random, split: Split, topic: Topic | None = None, most: int 
     text = form(said, about, _filler(topic, count, random), random, split)
     told = [_told(one, about, text, random, split) for one in said]
     untold = [_untold(fact, about, random) for fact in _near(facts[:count], facts[count:], random)]
-    return Passage(about.name, about.full, _opened(text, about.name, random), told, untold)
+    made = Passage(about.name, about.full, _opened(text, about.name, random), told, untold)
+    if split == "train" and random.random() < _ASIDE:
+        return _with_another(made, topic, about, facts[count:], random)
+    return made
+
+
+def _with_another(
+    one: Passage, topic: Topic, about: Subject, left_out: Sequence[Fact], random: Random
+) -> Passage:
+    """Return the text with a sentence that says of another what is not said of its subject."""
+    able = [fact for fact in left_out if any(say.startswith("{r} ") for say in fact.say)]
+    other = subject_of(topic, random, "train")
+    if not able or other.name == about.name:
+        return one
+    fact = random.choice(able)
+    value = value_of(fact.kind, random, "train")
+    say = random.choice([say for say in fact.say if say.startswith("{r} ")])
+    kind = "A cousin" if other.relative == "who" else f"Another {other.again.rpartition('the ')[2]}"
+    aside = say.format(s=other.full, r=f"{kind}, {other.full},", v=value)
+    asked = Asked(
+        _questions(random.choice(fact.ask), other)[0],
+        _answer(fact.tell[0], other.full, value),
+        value,
+    )
+    return Passage(
+        one.subject,
+        one.named,
+        f"{one.text} {aside}" if random.random() < 0.5 else f"{one.text}\n{aside}",
+        [*one.told, asked],
+        [_untold(fact, about, random)],
+        aside,
+    )
 
 
 def _filler(topic: Topic, facts: int, random: Random) -> list[str]:
@@ -84,7 +119,7 @@ def _near(told: Sequence[Fact], others: Sequence[Fact], random: Random) -> Seque
 
 def _told(said: Said, about: Subject, text: str, random: Random, split: Split) -> Asked:
     chance = random.random() if split == "train" else 1
-    if chance < 0.13 and (asked := _checked(said, about, text, random, split)):
+    if chance < 0.18 and (asked := _checked(said, about, text, random, split)):
         return asked
     fact, value = said
     first, later = _questions(random.choice(fact.ask), about)
@@ -101,7 +136,8 @@ def _questions(template: str, about: Subject) -> tuple[str, str]:
 
 
 def _answer(tell: str, name: str, value: str) -> str:
-    answer = sentence(tell.format(s=name, r=name, v=value))
+    told = tell.format(s=name, r=name, v=value)
+    answer = told if "@" in told and " " not in told else sentence(told)
     return answer if answer.endswith((".", "!", "?")) or " " not in answer else answer + "."
 
 
@@ -134,5 +170,6 @@ def _untold(fact: Fact, about: Subject, random: Random) -> Asked:
 
 
 def _opened(text: str, subject: str, random: Random) -> str:
-    """Return the text with its subject named, under a title at least where its sentences do not."""
-    return text if subject in text and random.random() < 0.6 else f"{subject}\n{text}"
+    """Return the text, under its subject as a title at least where it does not begin with it."""
+    begins = subject.casefold() in text.split(".", 1)[0].casefold()
+    return text if begins and random.random() < 0.6 else f"{sentence(subject)}\n{text}"

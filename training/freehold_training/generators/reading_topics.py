@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from freehold_training.example import Split
-from freehold_training.pools.text_values import Filling, draw, fill
+from freehold_training.pools.text_values import Filling, draw
 
 _POOLS = Path(__file__).parents[1] / "pools"
 _FILES = "text_topics*.txt"
@@ -129,7 +129,7 @@ def _wordings(cell: str) -> list[str]:
 
 def subject_of(topic: Topic, random: Random, split: Split) -> Subject:
     """Return a new subject for a text of the topic."""
-    name = fill(random.choice(topic.subjects), Filling(random, split))
+    name = random.choice(topic.subjects).format_map(Filling(random, split))
     full = f"{topic.article} {name}".strip()
     if topic.again == [_PERSON]:
         return _person(name, random)
