@@ -287,6 +287,14 @@ def test_no_question_of_the_evaluation_is_learnt_in_the_chat(row):
     assert "What is 7 plus 5?" not in told
 
 
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_the_last_answer_on_the_user_holds_everything_that_was_asked_for(split):
+    random = seeded(4)
+    for made in (memory.made_chat(random, split) for _ in range(400)):
+        answer = made.exchanges[-1][1]
+        assert all(holds(answer, value) for value in made.values)
+
+
 def write_rows(folder, name, *rows):
     with lzma.open(folder / f"{name}.jsonl.xz", "wt", encoding="utf-8") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)

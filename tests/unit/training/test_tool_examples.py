@@ -13,6 +13,8 @@ import freehold
 from freehold_training.example import Example, Split
 from freehold_training.generators.tools import GENERATORS, ITEMS
 from freehold_training.generators.tools_catalogue import catalogue
+from freehold_training.generators.tools_results import trip
+from freehold_training.generators.tools_values import pool
 from freehold_training.prompt import Renderer
 
 _TEMPLATE = Path(freehold.__file__).parent / "data" / "templates" / "smollm2.jinja"
@@ -130,3 +132,17 @@ def test_no_tool_is_called_in_the_last_answer_when_none_is_needed(split: Split) 
     for example in _sample("tool_none", split):
         assert not example["messages"][-1].get("tool_calls")
         assert example["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("split", _SPLITS)
+def test_the_last_answer_holds_every_value_that_was_asked_for(split: Split) -> None:
+    seed = _seeded(3)
+    for made in (trip(seed, split) for _ in range(300)):
+        answer = made.messages[-1]["content"].casefold()
+        spellings = [[one] if isinstance(one, str) else one for one in made.needed]
+        assert all(any(one.casefold() in answer for one in each) for each in spellings)
+
+
+def test_a_field_that_is_asked_for_by_its_name_is_one_that_some_tool_returns() -> None:
+    returned = {name for tool in catalogue("train") for name in tool.returns}
+    assert set(pool("tools_fields")["field"]) <= returned

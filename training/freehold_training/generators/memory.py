@@ -32,6 +32,37 @@ _NODS = {
     "held_out": ("I see.", "Thank you for letting me know."),
 }
 
+_SUMMARIES = {
+    "train": (
+        "What do you know about me?",
+        "What have I told you about myself?",
+        "Sum up what I have told you about myself.",
+        "Repeat what I said about myself.",
+        "Which things have I told you about me?",
+    ),
+    "held_out": ("List what you have learnt about me.", "Recall everything I said of myself."),
+}
+_FRIENDS = {
+    "train": ("My friend", "My neighbour", "My boss", "My cousin", "My teacher"),
+    "held_out": ("My colleague", "My flatmate"),
+}
+# What is told of somebody else, by the kind of value.
+_OF_FRIENDS = {
+    "last": "has the last name {v}.",
+    "city": "lives in {v}.",
+    "job": "works as a {v}.",
+    "colour": "likes {v} best.",
+    "food": "loves {v}.",
+    "animal": "has a {v}.",
+    "hobby": "likes {v}.",
+    "age": "is {v} years old.",
+    "date": "has a birthday on {v}.",
+    "company": "works for {v}.",
+    "instrument": "plays the {v}.",
+    "country": "comes from {v}.",
+    "language": "is learning {v}.",
+}
+
 
 @dataclass(frozen=True)
 class Thing:
@@ -73,24 +104,25 @@ def _of(split: Split, cell: str) -> Sequence[str]:
 
 def _memory(random: Random, split: Split) -> Iterator[Example]:
     while True:
-        chat = _chat(random, split)
+        chat = made_chat(random, split)
         messages = [*opening(random, split), *spoken(chat.exchanges)]
         example: Example = {"row": "memory", "source": "own", "messages": messages}
         if length(example) <= LONGEST:
             yield example
 
 
-def _chat(random: Random, split: Split) -> Chat:
-    make = random.choices((_told, _corrected, _together, _not_told), (45, 15, 15, 25))[0]
+def made_chat(random: Random, split: Split) -> Chat:
+    """Return a new chat whose last question can be answered from what was told."""
+    make = random.choices((_told, _corrected, _together, _all, _not_told), (42, 14, 14, 6, 24))[0]
     return make(random, split)
 
 
 def _told(random: Random, split: Split) -> Chat:
     """Return a chat with one to three things told, other talk, and each asked for in any order."""
-    chosen = random.sample(things(split), random.randint(1, 3))
+    chosen = _chosen(random, split, random.randint(1, 3))
     known = [(thing, draw(thing.kind, random, split)) for thing in chosen]
     talk = [_telling([pair], random, split) for pair in known]
-    talk = _between(talk, random, split)
+    talk = _between(_with_friend(talk, known, random, split), random, split)
     asked = random.sample(known, len(known))
     return Chat([*talk, *(_asking(pair, random) for pair in asked)], [asked[-1][1]])
 
@@ -101,8 +133,49 @@ def _together(random: Random, split: Split) -> Chat:
     talk = _between([_telling(pairs, random, split)], random, split)
     (first, one), (second, two) = pairs
     question = f"{random.choice(first.ask)} And {_lowered(random.choice(second.ask))}"
-    answer = " ".join(sentence(thing.tell.format(v=value)) for thing, value in pairs)
-    return Chat([*talk, (question, answer)], [one, two])
+    return Chat([*talk, (question, _recalled(pairs))], [one, two])
+
+
+def _all(random: Random, split: Split) -> Chat:
+    """Return a chat where everything that was told is asked for at once."""
+    chosen = _chosen(random, split, random.choice([2, 2, 3]))
+    known = [(thing, draw(thing.kind, random, split)) for thing in chosen]
+    talk = _between([_telling([pair], random, split) for pair in known], random, split)
+    question = random.choice(_SUMMARIES[split])
+    return Chat([*talk, (question, _recalled(known))], [value for _, value in known])
+
+
+def _recalled(known: Sequence[tuple[Thing, str]]) -> str:
+    return " ".join(sentence(thing.tell.format(v=value)) for thing, value in known)
+
+
+def _chosen(random: Random, split: Split, count: int) -> list[Thing]:
+    """Return things to tell, often of one kind, so that they can be mistaken for each other."""
+    known = things(split)
+    first = random.choice(known)
+    alike = [one for one in known if one.kind == first.kind]
+    if count <= len(alike) and random.random() < 0.6:
+        return random.sample(alike, count)
+    return random.sample(known, count)
+
+
+def _with_friend(
+    talk: Sequence[Exchange],
+    known: Sequence[tuple[Thing, str]],
+    random: Random,
+    split: Split,
+) -> Sequence[Exchange]:
+    """Return the talk, at times with the same thing told of somebody else."""
+    able = [(thing, value) for thing, value in known if thing.kind in _OF_FRIENDS]
+    if not able or random.random() > 0.4:
+        return talk
+    thing, value = random.choice(able)
+    other = draw(thing.kind, random, split)
+    if other in value or value in other:
+        return talk
+    friend = f"{random.choice(_FRIENDS[split])} {draw('first', random, split)}"
+    told = (sentence(f"{friend} {_OF_FRIENDS[thing.kind].format(v=other)}"), _nod(random, split))
+    return [*talk, told] if random.random() < 0.5 else [told, *talk]
 
 
 def _corrected(random: Random, split: Split) -> Chat:
@@ -120,7 +193,7 @@ def _corrected(random: Random, split: Split) -> Chat:
 
 def _not_told(random: Random, split: Split) -> Chat:
     """Return a chat with a question on what was not told; the last one can be answered."""
-    told, missing = random.sample(things(split), 2)
+    told, missing = _chosen(random, split, 2)
     value = draw(told.kind, random, split)
     talk = _between([_telling([(told, value)], random, split)], random, split)
     gap = (random.choice(missing.ask), missing.unsaid)
@@ -144,7 +217,10 @@ def _nod(random: Random, split: Split) -> str:
 
 def _asking(pair: tuple[Thing, str], random: Random) -> Exchange:
     thing, value = pair
-    return random.choice(thing.ask), sentence(thing.tell.format(v=value))
+    told = sentence(thing.tell.format(v=value))
+    if random.random() < 0.12:
+        told = f"You told me that {_lowered(told)}"
+    return random.choice(thing.ask), told
 
 
 def _between(talk: Sequence[Exchange], random: Random, split: Split) -> list[Exchange]:
@@ -165,7 +241,7 @@ def _lowered(text: str) -> str:
 
 
 def _item(random: Random) -> Item:
-    chat = _chat(random, "held_out")
+    chat = made_chat(random, "held_out")
     messages = [*opening(random, "held_out"), *spoken(chat.exchanges)][:-1]
     expect = {"contains": [accepted(value) for value in chat.values]}
     return {"id": "", "row": "", "messages": messages, "expect": expect}

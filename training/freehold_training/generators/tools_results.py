@@ -32,7 +32,7 @@ from freehold_training.generators.tools_catalogue import (
     sentence,
     slots,
 )
-from freehold_training.generators.tools_values import Value, drawn
+from freehold_training.generators.tools_values import Value, drawn, pool
 
 # A round trip is long by itself, and every further tool costs training time.
 _MOST_TOOLS = 3
@@ -55,9 +55,10 @@ def tool_result(random: Random, split: Split) -> Iterator[Example]:
 
 
 def trip(random: Random, split: Split) -> Trip:
-    """Make one round trip of the split."""
-    kinds = [_told, _followed, _failed, _twice, _again]
-    kind = random.choices(kinds, [48, 20, 16, 10, 6])[0]
+    """Make one round trip of the split; only in training are fields asked for by their names."""
+    kinds = [_told, _followed, _failed, _twice, _again, _asked_for, _asked_after]
+    fields = (16, 24) if split == "train" else (0, 0)
+    kind = random.choices(kinds, [36, 14, 14, 10, 6, *fields])[0]
     return kind(random, split)
 
 
@@ -82,10 +83,24 @@ def _result(run: _Run, number: int, random: Random) -> Message:
     fields = {name: value.json for name, value in run.found.items()}
     if random.random() < 0.35:
         fields = {**run.request.arguments, **fields}
+    if random.random() < 0.15:
+        fields = {**fields, **_extra(random)}
     text = json.dumps(fields, ensure_ascii=False)
     if random.random() < 0.15:
         text = ", ".join(f"{name.replace('_', ' ')}: {run.found[name].said}" for name in run.found)
     return {"role": "tool", "tool_call_id": f"call_{number}", "content": text}
+
+
+def _extra(random: Random) -> dict[str, Any]:
+    """Return fields that results often have and nobody asks for."""
+    kept = {
+        "ok": True,
+        "version": random.randint(1, 9),
+        "took_ms": random.randint(2, 900),
+        "request_id": f"req-{random.randint(10000, 99999)}",
+        "cached": False,
+    }
+    return {name: kept[name] for name in random.sample(sorted(kept), random.randint(1, 2))}
 
 
 def _called(run: _Run, random: Random, split: Split) -> tuple[Scene, list[Message]]:
@@ -145,9 +160,23 @@ def _twice(random: Random, split: Split) -> Trip:
     ]
     results = [_result(run, number, random) for number, run in enumerate(runs, 1)]
     told = [_tell(run, random) for run in runs]
-    answer = assistant(" ".join(text for text, _ in told))
+    answer = assistant(" ".join(_apart(runs, [text for text, _ in told])))
     asking = [*opened(random, split), user(dressed(text, random, split)), calling(*calls)]
     return Trip(place, [*asking, *results, answer], [value for _, said in told for value in said])
+
+
+def _apart(runs: list[_Run], texts: list[str]) -> list[str]:
+    """Return the answers, each with what it is about where they do not say so themselves."""
+    for slot, value in runs[0].request.values.items():
+        said = [value.said, runs[1].request.values[slot].said] if _has(runs[1], slot) else []
+        if len(set(said)) > 1 and isinstance(value.json, str):
+            named = all(name in text for name, text in zip(said, texts, strict=True))
+            return texts if named else [f"{n}: {t}" for n, t in zip(said, texts, strict=True)]
+    return texts
+
+
+def _has(run: _Run, slot: str) -> bool:
+    return slot in run.request.values
 
 
 def _same(first: _Run, second: _Run) -> bool:
@@ -164,3 +193,69 @@ def _again(random: Random, split: Split) -> Trip:
     messages.append(calling(call(2, second.tool, second.request.arguments, place.style)))
     text, needed = _tell(second, random)
     return Trip(place, [*messages, _result(second, 2, random), assistant(text)], needed)
+
+
+def _known(run: _Run) -> list[str]:
+    """Return the fields of the result that have a name in words, in any order but the names'."""
+    names = pool("tools_fields")["field"]
+    return [name for name in run.found if name in names]
+
+
+def _named(name: str) -> tuple[str, str]:
+    """Return what a field is called, and the answer to a question for it."""
+    called, _, answer = pool("tools_fields")["field"][name].partition("; ")
+    return called, answer or f"{sentence(called)} is {{v}}."
+
+
+def _question(run: _Run, names: list[str], kind: str, random: Random) -> tuple[str, str, list[Any]]:
+    """Return a question for one field or two, its answer, and the values in it."""
+    called = [_named(name)[0] for name in names]
+    said = [run.found[name].said for name in names]
+    answers = [
+        _named(name)[1].replace("{v}", value) for name, value in zip(names, said, strict=True)
+    ]
+    template = random.choice(pool("tools_fields")[kind if len(names) == 1 else f"{kind}_two"])
+    question = template.replace("{It}", sentence(called[0])).replace("{it}", called[0])
+    question = question.replace("{other}", called[-1])
+    if len(names) == 1 and random.random() < 0.15:
+        return question, _ended(said[0]), said
+    return question, " ".join(answers), said
+
+
+def _ended(text: str) -> str:
+    return text if " " not in text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _with_fields(fewest: int, random: Random, split: Split) -> _Run:
+    able = [tool for tool in catalogue(split) if len(tool.returns) >= fewest]
+    while True:
+        run = _run(random, split, of=random.choice(able))
+        if len(_known(run)) >= fewest:
+            return run
+
+
+def _asked_for(random: Random, split: Split) -> Trip:
+    """Return a trip whose request says which of the result's fields it is for."""
+    run = _with_fields(2, random, split)
+    place, messages = _called(run, random, split)
+    names = random.sample(_known(run), random.choice([1, 1, 2]))
+    wanted, answer, said = _question(run, names, "only", random)
+    asked_last = messages[-2]["content"]
+    ended = asked_last if asked_last[-1] in ".!?" else f"{asked_last}."
+    messages[-2] = user(f"{ended} {wanted}")
+    return Trip(place, [*messages, _result(run, 1, random), assistant(answer)], said)
+
+
+def _asked_after(random: Random, split: Split) -> Trip:
+    """Return a trip with further questions on the same result, for every field once at most."""
+    run = _with_fields(2, random, split)
+    place, messages = _called(run, random, split)
+    text, said = _tell(run, random)
+    messages += [_result(run, 1, random), assistant(text)]
+    left = random.sample(_known(run), len(_known(run)))
+    while left:
+        count = 2 if random.random() < 0.25 else 1
+        asked_now, left = left[:count], left[count:]
+        question, answer, said = _question(run, asked_now, "ask", random)
+        messages += [user(question), assistant(answer)]
+    return Trip(place, messages, said)
