@@ -85,7 +85,7 @@ def test_examples_are_short(row):
         sum(len(text) for text, _ in renderer.pieces(example)) / 4 for example in examples(row)
     ]
     assert max(lengths) <= 1100
-    assert sum(lengths) / len(lengths) < 350
+    assert sum(lengths) / len(lengths) < (420 if row == "reading" else 350)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -303,10 +303,12 @@ def write_rows(folder, name, *rows):
 def test_published_texts_are_learnt_from_where_a_folder_with_them_is_named(tmp_path, monkeypatch):
     record = {"country": "Elbonia", "capital": "Mudgate", "area": "12 sq km", "climate": "wet"}
     places = [{"rec": {**record, "country": f"Elbonia {n}"}, "text": ""} for n in range(40)]
+    places += [{"rec": {"country": f"Nowhere {n}"}, "text": ""} for n in range(40)]
     write_rows(tmp_path, "factbook", *places)
     monkeypatch.setenv(corpus.FOLDER, str(tmp_path))
-    sources = {one["source"] for one in examples("reading")}
-    assert sources == {"own", "factbook"}
+    found = examples("reading")
+    assert {one["source"] for one in found} == {"own", "factbook"}
+    assert "Nowhere" not in json.dumps(found)
 
 
 def test_without_the_folder_only_our_own_texts_are_learnt():

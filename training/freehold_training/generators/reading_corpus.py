@@ -22,6 +22,8 @@ _SENTENCE = re.compile(r"(?<=[a-z]{2}\.) (?=[A-Z])")
 _COUNTED = re.compile(r"\b(?:second|third|final|last|further|that|this|possible)\b")
 _WORD = re.compile(r"[a-z]{4,}")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}")
+# Sentences that were joined by mistake when the page was read.
+_GLUED = re.compile(r"[a-z][.!?,]\"?[A-Z]")
 _STORY_WORDS = 260
 # How often each source is taken, where it is at hand.
 _WEIGHTS: Mapping[str, int] = {"fairytale": 90, "factbook": 6, "openstax": 4}
@@ -99,7 +101,7 @@ def _stories(folder: str, split: Split) -> _Stories:
     for row in rows("fairytale"):
         question, answer = (message["content"] for message in row["messages"])
         text, _, question = question.rpartition("\n\nQuestion: ")
-        if _in(answer, text) and len(text.split()) <= _STORY_WORDS:
+        if _in(answer, text) and len(text.split()) <= _STORY_WORDS and not _GLUED.search(text):
             asked = Asked(question, story_answer(question, answer), answer)
             told.setdefault(_plain(text), []).append(asked)
     passages = [(text, told[text]) for text in part(told, split)]
@@ -165,7 +167,9 @@ def _country(random: Random, split: Split) -> Passage:
 @cache
 def _records(folder: str, split: Split) -> Sequence[tuple[tuple[str, str], ...]]:
     del folder
-    return part([_record(row) for row in rows("factbook")], split)
+    records = [_record(row) for row in rows("factbook")]
+    telling = [one for one in records if len(_FIELDS.keys() & dict(one).keys()) > 1]
+    return part(telling, split)
 
 
 def _record(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

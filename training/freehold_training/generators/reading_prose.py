@@ -35,6 +35,11 @@ _TAILS: Mapping[Split, Sequence[str]] = {
     ),
     "held_out": ("as regulars will confirm", "or so one hears"),
 }
+# What asks the reader to do something cannot be a part of another sentence.
+_ASKING = re.compile(
+    r"(?:Add|Be|Call|Clean|Do|Don't|Fill|Keep|Let|Never|Plan|Please|Read|Send|Set|Take|Use|Weigh"
+    r"|Write|Besides|To|Then|Later)\b"
+)
 # What a bare answer begins with, and a label does not need.
 _PREPOSITION = re.compile(r"^(?:In|On|At|By|From|To|For|Since|Until|With|Because of) (?=\S)")
 
@@ -95,7 +100,7 @@ class _Writer:
 
     def _single(self, template: str, value: str) -> str:
         chance = self._random.random()
-        if not _plain(template) or chance > 0.2:
+        if not _plain(template) or _ASKING.match(template) or chance > 0.2:
             return self._clause(template, value)
         if chance > 0.1 and template.startswith(_PLACE):
             tail = self._random.choice(_TAILS[self._split])

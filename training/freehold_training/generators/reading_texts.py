@@ -18,6 +18,8 @@ from freehold_training.generators.reading_topics import (
 from freehold_training.pools.text_values import sentence
 
 _FEWEST = 5
+# The facts that tell the year in which everything began.
+_BEGINNINGS = ("Founded", "Born")
 # Share of the texts that also name another of the same sort.
 _ASIDE = 0.25
 # For statements that are asked back, true or not.
@@ -66,7 +68,7 @@ def passage(random: Random, split: Split, topic: Topic | None = None, most: int 
     about = subject_of(topic, random, split)
     facts = random.sample(topic.facts, len(topic.facts))
     count = random.randint(_FEWEST, max(_FEWEST, min(most, len(facts) - 2)))
-    said = [(fact, value_of(fact.kind, random, split)) for fact in facts[:count]]
+    said = _in_time([(fact, value_of(fact.kind, random, split)) for fact in facts[:count]])
     form = random.choices([form for form, _ in FORMS], [weight for _, weight in FORMS])[0]
     text = form(said, about, _filler(topic, count, random), random, split)
     told = [_told(one, about, text, random, split) for one in said]
@@ -75,6 +77,19 @@ def passage(random: Random, split: Split, topic: Topic | None = None, most: int 
     if split == "train" and random.random() < _ASIDE:
         return _with_another(made, topic, about, facts[count:], random)
     return made
+
+
+def _in_time(said: Sequence[Said]) -> Sequence[Said]:
+    """Return the facts with the years in an order that can be: nothing is before the beginning."""
+    years = sorted(value for fact, value in said if fact.kind == "year")
+    if not any(fact.key in _BEGINNINGS for fact, _ in said):
+        return said
+    first = years.pop(0)
+    later = iter(years)
+    return [
+        (fact, first if fact.key in _BEGINNINGS else next(later) if fact.kind == "year" else value)
+        for fact, value in said
+    ]
 
 
 def _with_another(
@@ -95,10 +110,11 @@ def _with_another(
         _answer(fact.tell[0], other.full, value),
         value,
     )
+    link = " " if one.text.endswith(".") and random.random() < 0.5 else "\n"
     return Passage(
         one.subject,
         one.named,
-        f"{one.text} {aside}" if random.random() < 0.5 else f"{one.text}\n{aside}",
+        f"{one.text}{link}{aside}",
         [*one.told, asked],
         [_untold(fact, about, random)],
         aside,
