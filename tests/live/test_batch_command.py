@@ -63,7 +63,7 @@ def test_a_wrong_file_is_told_by_its_lines(command, tmp_path):
 
 
 def test_interrupting_says_how_to_come_back(command, tmp_path):
-    write_requests(tmp_path / "in.jsonl", 40, max_tokens=400)
+    write_requests(tmp_path / "in.jsonl", 1000, max_tokens=400)
 
     process = command(tmp_path, "run", "in.jsonl", "-o", "out.jsonl")
     created = process.stderr.readline()

@@ -45,7 +45,7 @@ def is_socket(number):
         return stat.S_ISSOCK(os.fstat(number).st_mode)
     except OSError:
         return False
-plug = next(number for number in range(3, 64) if is_socket(number))
+plug = next(number for number in range(3, 1024) if is_socket(number))
 def send(kind, data):
     os.write(plug, struct.pack('>IB', len(data), kind[0]) + data)
 """

@@ -79,8 +79,7 @@ Example:
 def run(client: BatchClient, file: Path, endpoint: str, output: Path | None) -> None:
     """Upload FILE, run it as a batch, show how far it is and fetch the results."""
     created = client.create(client.upload(file), endpoint)
-    click.echo(f"Created {created['id']}.", err=True)
-    _see_through(client, created["id"], output)
+    _see_through(client, created["id"], output, f"Created {created['id']}.")
 
 
 _WATCH = """\b
@@ -145,9 +144,13 @@ def cancel(client: BatchClient, batch_id: str) -> None:
     click.echo(f"{batch_id} is {client.cancel(batch_id)['status']}.")
 
 
-def _see_through(client: BatchClient, batch_id: str, output: Path | None) -> None:
+def _see_through(
+    client: BatchClient, batch_id: str, output: Path | None, news: str | None = None
+) -> None:
     """Wait for the end with a progress bar, then fetch; Ctrl-C leaves the batch running."""
     try:
+        if news:
+            click.echo(news, err=True)
         ended = _wait(client, batch_id)
     except KeyboardInterrupt:
         again = f"freehold batch watch {batch_id}" + (f" -o {output}" if output else "")
