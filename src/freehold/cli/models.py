@@ -170,9 +170,7 @@ Example:
 @click.option("--slots", type=click.IntRange(1), help="Generations that run at once.")
 @click.option("--system-prompt", help="System prompt for chats that bring none.")
 @click.option("--mmproj", help="The weights' projector, with which the model sees pictures.")
-@click.option(
-    "--kind", type=click.Choice(["chat", "embedding"]), help="What an own id is."
-)
+@click.option("--kind", type=click.Choice(["chat", "embedding"]), help="What an own id is.")
 @click.option("--pinned", is_flag=True, default=None, help="Keep it in memory, once loaded.")
 @with_settings()
 def add(

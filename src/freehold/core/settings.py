@@ -100,9 +100,11 @@ class JobSettings(BaseModel):
     worker: bool = Field(
         default=True, description="Run jobs in the server; off: only `freehold worker` runs them"
     )
-    at_once: int = Field(16, ge=2, description="Jobs that one process runs at once")
+    at_once: int = Field(default=16, ge=2, description="Jobs that one process runs at once")
     lease_s: int = Field(
-        30, ge=3, description="Seconds after which the jobs of a process that died are taken over"
+        default=30,
+        ge=3,
+        description="Seconds after which the jobs of a process that died are taken over",
     )
 
 
@@ -112,21 +114,30 @@ class InterpreterSettings(BaseModel):
     model_config = _STRICT
 
     jail: Literal["auto", "bubblewrap", "landlock"] = Field(
-        "auto", description="What shuts code in; auto: bubblewrap where it works, else Landlock"
+        default="auto",
+        description="What shuts code in; auto: bubblewrap where it works, else Landlock",
     )
-    sessions: int = Field(8, ge=1, description="Sessions that live at once")
-    idle_s: float = Field(3600, gt=0, description="Seconds after which an unused session ends")
-    wall_s: float = Field(120, gt=0, description="Seconds that one call may take")
+    sessions: int = Field(default=8, ge=1, description="Sessions that live at once")
+    idle_s: float = Field(
+        default=3600, gt=0, description="Seconds after which an unused session ends"
+    )
+    wall_s: float = Field(default=120, gt=0, description="Seconds that one call may take")
     cpu_s: float = Field(
-        120, gt=0, description="Processor seconds that one call may use, all its processes together"
+        default=120,
+        gt=0,
+        description="Processor seconds that one call may use, all its processes together",
     )
     memory_mb: int = Field(
-        1024, ge=128, description="Memory of a session, all its processes together"
+        default=1024, ge=128, description="Memory of a session, all its processes together"
     )
-    processes: int = Field(64, ge=4, description="Processes and threads of a session")
-    disk_mb: int = Field(256, ge=1, description="What a session's files may take; it is memory")
-    files: int = Field(10_000, ge=10, description="Files and folders of a session")
-    output_kb: int = Field(256, ge=1, description="Text that a call may print; more is left out")
+    processes: int = Field(default=64, ge=4, description="Processes and threads of a session")
+    disk_mb: int = Field(
+        default=256, ge=1, description="What a session's files may take; it is memory"
+    )
+    files: int = Field(default=10_000, ge=10, description="Files and folders of a session")
+    output_kb: int = Field(
+        default=256, ge=1, description="Text that a call may print; more is left out"
+    )
 
 
 class Settings(BaseModel):
