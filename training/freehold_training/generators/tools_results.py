@@ -121,7 +121,24 @@ def _told(random: Random, split: Split) -> Trip:
     run = _run(random, split)
     place, messages = _called(run, random, split)
     text, needed = _tell(run, random)
+    if split == "train" and random.random() < 0.5:
+        text, needed = _with_the_rest(run, text, needed, random)
     return Trip(place, [*messages, _result(run, 1, random), assistant(text)], needed)
+
+
+def _with_the_rest(
+    run: _Run, text: str, needed: list[Any], random: Random
+) -> tuple[str, list[Any]]:
+    """Return the answer with the other fields of the result after it, and all its values."""
+    others = [
+        name
+        for name in _known(run)
+        if run.found[name].said not in text and name not in ("status", "state")
+    ]
+    if not others or text[-1] not in ".!?":
+        return text, needed
+    _, rest, said = _question(run, others[:2], "ask", random)
+    return (f"{text} {rest}", [*needed, *said]) if rest.endswith(".") else (text, needed)
 
 
 def _followed(random: Random, split: Split) -> Trip:
