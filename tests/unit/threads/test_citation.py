@@ -76,3 +76,23 @@ def test_number_alone_is_enough():
 
 def test_marks_of_earlier_answers_are_not_shown_to_the_model():
     assert without_marks("One.【4:0†a.txt】 Two【10:12†b c.pdf】") == "One. Two"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The text does not say when the harbour of Lund was opened.",
+        "The file doesn't mention who opened the harbour of Lund in 1904.",
+        "It could not be found whose crane lifts forty tonnes.",
+    ],
+)
+def test_what_a_passage_is_said_not_to_hold_is_not_cited(answer):
+    assert said(answer, PASSAGE) == (answer, [])
+
+
+def test_a_negative_fact_is_cited():
+    text, annotations = said(
+        "The crane does not lift fifty tonnes.", "The crane does not lift fifty tonnes."
+    )
+    assert text.endswith("【4:0†0.txt】")
+    assert annotations

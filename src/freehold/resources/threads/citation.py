@@ -16,6 +16,12 @@ _WORD: Final = re.compile(r"\w+(?:[.,]\d+)*")
 _STEM: Final = 6  # letters that tell a word apart from others, whatever its ending
 _CLOSE: Final = 0.6  # share of a sentence's words that are in its source
 _TELLING: Final = 5  # letters of a word that may stand alone
+# A sentence that says what the files do not hold comes from none of them.
+_DENIES: Final = re.compile(
+    r"\b(?:does|do|did|is|are|was|were|has|have|can|could)(?:n['\u2019]t| not)\b"
+    r".{0,20}?\b(?:say|state|mention|tell|specif|contain|provide|include|give|found|find|hold)",
+    re.IGNORECASE,
+)
 _STOP: Final = frozenset(
     _WORD.findall(
         """
@@ -79,7 +85,7 @@ def closest(sentence: str, known: Sequence[Source]) -> Source | None:
     Each number of the sentence must be in the passage: a wrong one is no citation.
     """
     about = set(words(sentence))
-    if not about or (len(about) == 1 and not _telling(sentence)):
+    if _DENIES.search(sentence) or not about or (len(about) == 1 and not _telling(sentence)):
         return None
     figures = {word for word in about if any(map(str.isdigit, word))}
     holding = [source for source in known if figures <= source.words]
