@@ -28,13 +28,14 @@ _CONFIGURATION: Final = ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/e
 class Place:
     """What one session is given.
 
-    ``uid`` is its own user, ``home`` a folder on the disk for a jail that needs one; ``channel``
-    and ``filter_`` are descriptors that it inherits.
+    ``uid`` is its own user, ``home`` a folder on the disk for a jail that needs one; ``channel``,
+    ``lifeline`` and ``filter_`` are descriptors that it inherits; it ends when the lifeline hangs up.
     """
 
     uid: int | None
     home: Path | None
     channel: int
+    lifeline: int
     filter_: int
 
 
@@ -80,6 +81,7 @@ def told(place: Place, settings: InterpreterSettings, data: str, scratch: Sequen
     return {
         "uid": place.uid,
         "channel": place.channel,
+        "lifeline": place.lifeline,
         "data": data,
         "folders": [data, *scratch],
         "walls": None,

@@ -52,8 +52,9 @@ async def launch(
 async def _spawn(jail: Jail, settings: InterpreterSettings, ground: Ground) -> Jailed:
     ours, theirs = socket.socketpair()
     text, written = os.pipe()
+    watched, lifeline = os.pipe()
     filter_ = _descriptor(seccomp.program(kin=jail.kin))
-    place = Place(ground.uid, ground.home, theirs.fileno(), filter_)
+    place = Place(ground.uid, ground.home, theirs.fileno(), watched, filter_)
     try:
         process = await asyncio.create_subprocess_exec(
             *jail.command(place, settings),
@@ -62,19 +63,21 @@ async def _spawn(jail: Jail, settings: InterpreterSettings, ground: Ground) -> J
             stderr=written,
             env=environment(ground.home),
             cwd="/",
-            pass_fds=(place.channel, place.filter_),
+            pass_fds=(place.channel, place.lifeline, place.filter_),
         )
     except BaseException:
         ours.close()
         os.close(text)
+        os.close(lifeline)
         raise
     finally:
         theirs.close()
         os.close(written)
+        os.close(watched)
         os.close(filter_)
     os.set_blocking(text, False)
     ours.setblocking(False)  # noqa: FBT003 - as above
-    return Jailed(process, ground, ours, text)
+    return Jailed(process, ground, ours, text, lifeline)
 
 
 def _descriptor(program: bytes) -> int:

@@ -47,14 +47,23 @@ class Handles:
 
 
 class Jailed:
-    """A kernel. ``channel`` and ``text`` are our ends of its lines."""
+    """A kernel. ``channel`` and ``text`` are our ends of its lines.
+
+    It ends when ``lifeline`` is closed, so that nothing is left of it when the server is killed.
+    """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, ground: Ground, channel: socket.socket, text: int
+        self,
+        process: asyncio.subprocess.Process,
+        ground: Ground,
+        channel: socket.socket,
+        text: int,
+        lifeline: int,
     ) -> None:
         self.process = process
         self.channel = channel
         self.text = text
+        self._lifeline = lifeline
         self.handles: Handles | None = None
         self._ground = ground
         self._closing: asyncio.Task[None] | None = None
@@ -124,6 +133,7 @@ class Jailed:
             await self.process.wait()
         self.channel.close()
         os.close(self.text)
+        os.close(self._lifeline)
         if self.handles is not None:
             self.handles.close()
             self.handles = None

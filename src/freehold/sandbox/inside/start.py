@@ -24,13 +24,14 @@ def main(argument: str) -> None:
     """Close the door behind us and serve calls until the server hangs up."""
     sys.path.pop()  # where these modules were found
     told = json.loads(argument)
-    _keep_only(told["channel"], *([told["walls"]["filter"]] if told["walls"] else []))
+    filters = [told["walls"]["filter"]] if told["walls"] else []
+    _keep_only(told["channel"], told["lifeline"], *filters)
     if told["walls"]:
         told["limits"]["processes"] += supervisor.others(told["uid"])
     _limit(told["limits"])
     if told["uid"] is not None:
         become(told["uid"])
-    supervisor.watch_over()
+    supervisor.watch_over(told["lifeline"])
     channel = socket.socket(fileno=told["channel"])
     os.chdir(told["data"])
     handles = [os.open(folder, os.O_RDONLY | os.O_DIRECTORY) for folder in told["folders"]]

@@ -4,7 +4,9 @@ Where the session has a process namespace, this is its first process.
 """
 
 import ctypes
+import fcntl
 import os
+import select
 import signal
 from pathlib import Path
 from types import FrameType
@@ -12,10 +14,11 @@ from types import FrameType
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 1, 4, 36
 
 
-def watch_over() -> None:
+def watch_over(lifeline: int) -> None:
     """Return in a child; the parent ends with it, and ends all that it has left.
 
-    It also ends everything when the server dies.
+    It also ends everything when the server dies: then the pipe ``lifeline`` hangs up. (The signal
+    of a dead parent is not enough: a parent without rights may not send one to another user.)
     """
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
@@ -25,11 +28,17 @@ def watch_over() -> None:
         os._exit(1)
     child = os.fork()
     if child == 0:
+        os.close(lifeline)
         return
     libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGIO, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _close_all()
+    _close_all_but(lifeline)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:  # it hung up before
+        _end(signal.SIGIO, None)
     while True:
         ended, status = os.waitpid(-1, 0)
         if ended == child:
@@ -59,9 +68,10 @@ def _threads(process: str) -> int:
         return 0
 
 
-def _close_all() -> None:
+def _close_all_but(lifeline: int) -> None:
     """Hold nothing of the kernel's: the server sees by its end of the channel that it is gone."""
-    os.closerange(3, 1024)
+    os.closerange(3, lifeline)
+    os.closerange(lifeline + 1, 1024)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
