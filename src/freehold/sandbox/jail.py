@@ -29,7 +29,7 @@ class Place:
     """What one session is given.
 
     ``uid`` is its own user, ``home`` a folder on the disk for a jail that needs one; ``channel``,
-    ``lifeline`` and ``filter_`` are descriptors that it inherits; it ends when the lifeline hangs up.
+    ``lifeline`` and ``filter_`` are descriptors that it inherits: it ends when the lifeline does.
     """
 
     uid: int | None
