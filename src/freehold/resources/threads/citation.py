@@ -18,8 +18,8 @@ _CLOSE: Final = 0.6  # share of a sentence's words that are in its source
 _TELLING: Final = 5  # letters of a word that may stand alone
 # A sentence that says what the files do not hold comes from none of them.
 _DENIES: Final = re.compile(
-    r"\b(?:does|do|did|is|are|was|were|has|have|can|could)(?:n['\u2019]t| not)\b"
-    r".{0,20}?\b(?:say|state|mention|tell|specif|contain|provide|include|give|found|find|hold)",
+    r"\b(?:texts?|files?|documents?|passages?|articles?|sources?|context|information)\b.{0,40}?"
+    r"\b(?:do|does|did|is|are|was|were|can|could)(?:n['\u2019]t| not)\b|\bnot be found\b",
     re.IGNORECASE,
 )
 _STOP: Final = frozenset(
