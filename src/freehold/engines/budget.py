@@ -65,6 +65,7 @@ class MemoryBudget:
         self._rooms: dict[Tenant, Room] = {}
         self._seen: dict[Tenant, int] = {}
         self._waiting = 0
+        self._crowded = False
         self._change = asyncio.Event()
 
     @asynccontextmanager
@@ -89,7 +90,9 @@ class MemoryBudget:
             self.changed()
 
     def changed(self) -> None:
-        """Have those who wait for room look again: a tenant has become idle, or has gone."""
+        """Look again, a tenant has become idle or has gone: for those who wait, and for all."""
+        if self._crowded:
+            self._make_room(0)
         if self._waiting:
             self._change.set()
             self._change = asyncio.Event()
@@ -136,16 +139,21 @@ class MemoryBudget:
             raise _pinned_full(pinned, needed, self._limit)
 
     def _make_room(self, needed: int) -> None:
-        """Begin to unload idle tenants, the longest unused first, where that makes enough room."""
+        """Begin to unload idle tenants, the longest unused first, where that makes enough room.
+
+        Where only those inside take too much, all that may leave do, but the last one.
+        """
         staying = [tenant for tenant, room in self._rooms.items() if not room.leaving]
         missing = sum(map(self._size, staying)) + needed - self._limit
         victims: list[Tenant] = []
         for tenant in sorted(filter(_may_leave, staying), key=lambda tenant: tenant.last_used):
-            if missing <= 0:
+            if missing <= 0 or (len(victims) == len(staying) - 1 and not needed):
                 break
             if size := self._size(tenant):
                 victims.append(tenant)
                 missing -= size
+        if not needed:
+            self._crowded = missing > 0
         if missing <= 0 or not needed:
             for tenant in victims:
                 self._unload(tenant)

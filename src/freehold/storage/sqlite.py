@@ -7,6 +7,7 @@ one that fails is undone alone. Callers learn the outcome only after the commit.
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from freehold.storage.work import Intake, Unit, delivering, forbid_ending_transa
 T = TypeVar("T")
 
 _LOCK_WAIT_S = 30
+_LOCK_RETRY_S = 0.02
 _creating = Lock()  # until a new file is closed, no other thread may open it
 _GROUP_LIMIT = 256  # bounds what one commit holds back
 
@@ -59,7 +61,7 @@ def _create_private(path: Path) -> None:
 
 def _make_durable(raw: sqlite3.Connection, path: Path) -> None:
     try:
-        (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
+        mode = _write_ahead(raw)
     except sqlite3.DatabaseError as error:
         raw.close()
         raise DatabaseSetupError(f"{path} cannot be used: {error}.") from error
@@ -71,6 +73,23 @@ def _make_durable(raw: sqlite3.Connection, path: Path) -> None:
         )
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA journal_size_limit = 67108864")
+
+
+def _write_ahead(raw: sqlite3.Connection) -> str:
+    """Return the mode of the log, asked to be written ahead.
+
+    Where two do this to a new file at once, SQLite refuses one without the wait it was told.
+    """
+    give_up = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(_LOCK_RETRY_S)
+        else:
+            return str(mode)
 
 
 def create_sqlite_engine(raw: sqlite3.Connection) -> Engine:

@@ -97,6 +97,27 @@ async def test_who_is_busy_is_waited_for(budget):
     assert busy.unloads == 1
 
 
+async def test_who_was_busy_when_too_much_was_taken_leaves_once_idle(budget):
+    busy, larger = Tenant(budget, "a", resident=60), Tenant(budget, "b", resident=60)
+    await busy.load(10)
+    busy.idle = False
+    async with budget.room(larger, 10 * MB):
+        pass
+    assert busy.unloads == 0
+    busy.idle = True
+    budget.changed()
+    await settle()
+    assert (busy.unloads, budget.used_bytes) == (1, 60 * MB)
+
+
+async def test_one_that_is_too_large_alone_stays(budget):
+    alone = Tenant(budget, "a", resident=120)
+    await alone.load(10)
+    budget.changed()
+    await settle()
+    assert alone.unloads == 0
+
+
 async def test_nobody_leaves_in_vain(budget):
     busy, idle = Tenant(budget, "a"), Tenant(budget, "b")
     await busy.load(60)
