@@ -85,6 +85,11 @@ async def test_variables_stay_between_calls(session):
     assert (await said(session, "kept"))[0] == "[1, 2]\n"
 
 
+async def test_a_kernel_is_ready_before_it_has_loaded_what_few_programs_need(session):
+    assert (await said(session, "import sys; 'asyncio' in sys.modules"))[0] == "False\n"
+    assert (await said(session, "await asyncio.sleep(0)"))[1].error.startswith("NameError")
+
+
 async def test_an_error_shows_its_line_and_none_of_ours(session):
     text, end = await said(session, "def f():\n    return 1 / 0\nf()")
     assert end.error == "ZeroDivisionError: division by zero"
@@ -176,6 +181,7 @@ table
 
 
 async def test_an_image_is_a_picture(session):
+    pytest.importorskip("PIL", reason="the extra `interpreter` is not installed")
     code = "from PIL import Image\nImage.new('RGB', (2, 2))"
     events = [event async for event in session.run(code)]
     assert [type(event) for event in events] == [Picture, Ended]

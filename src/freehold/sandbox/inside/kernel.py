@@ -6,7 +6,6 @@ the error in JSON. Text goes out of descriptors 1 and 2, where also other progra
 """
 
 import ast
-import asyncio
 import builtins
 import contextlib
 import inspect
@@ -20,10 +19,13 @@ import struct
 import sys
 import traceback
 from types import CodeType, FrameType, ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import display
 from .paths import Moved
+
+if TYPE_CHECKING:
+    import asyncio
 
 _CALLED: Final = "/mnt/data"
 _HEAD: Final = struct.Struct(">IB")
@@ -113,6 +115,8 @@ class Kernel:
         value = eval(code, self._module.__dict__)  # noqa: S307 - what the jail is for
         if not code.co_flags & inspect.CO_COROUTINE:
             return value
+        import asyncio  # noqa: PLC0415 - half of the time to be ready, and few programs wait
+
         self._runner = self._runner or asyncio.Runner()
         return self._runner.run(value)
 
