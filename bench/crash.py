@@ -12,21 +12,15 @@ import collections
 import contextlib
 import json
 import os
-import random
-import re
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import sqlalchemy as sa
+import killing
+from killing import Caller, CrashTestError
 
 _CONFIG: Final = """
 default_model = "scripted"
@@ -40,52 +34,9 @@ script = [{ when = "r", text = "a b c", delay = 0.01 }]
 lease_s = 3
 """
 _ENDED: Final = ("completed", "failed", "expired", "cancelled")
-_UPTIME_S: Final = (0.1, 2.0)
-_START_S: Final = 180.0  # on a busy machine
 _SETTLE_S: Final = 120.0
 _CLIENTS: Final = 3
 Row = dict[str, Any]
-
-
-class CrashTestError(Exception):
-    """What must never happen has happened."""
-
-
-@dataclass
-class Process:
-    """One server or worker, started again after each kill."""
-
-    command: list[str]
-    folder: Path
-    port: int | None
-    running: subprocess.Popen[str] | None = None
-    key: str = ""
-    slowest_s: float = 0.0
-
-    def start(self) -> None:
-        """Start it and wait until it says that it is there."""
-        began = time.monotonic()
-        with (self.folder / "log.jsonl").open("a") as log:
-            self.running = subprocess.Popen(
-                self.command, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        stdout = self.running.stdout
-        for line in stdout or ():
-            if found := re.search(r"project key\s+(sk-\S+)", line):
-                self.key = found[1]
-            if line.startswith(("Text models answer with", "The worker runs")):
-                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-                return
-        raise CrashTestError(f"it did not start: {(self.folder / 'log.jsonl').read_text()[-2000:]}")
-
-    def end(self, number: int) -> None:
-        """Send a signal and wait for the end."""
-        if self.running is not None:
-            self.running.send_signal(number)
-            self.running.wait(60)
-            if self.running.stdout:
-                self.running.stdout.close()
-            self.running = None
 
 
 @dataclass
@@ -100,10 +51,10 @@ class Acknowledged:
 class Client:
     """Uploads, creates and cancels, whatever happens to the servers meanwhile."""
 
-    def __init__(self, http: httpx.AsyncClient, urls: list[str], chance: random.Random) -> None:
-        self._http = http
-        self._urls = urls
-        self._chance = chance
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._chance = caller.chance
+        self.call = caller.call
         self.known = Acknowledged()
 
     async def work(self) -> None:
@@ -115,14 +66,6 @@ class Client:
                 await action()
             except httpx.HTTPError:
                 await asyncio.sleep(0.05)
-
-    async def call(self, method: str, path: str, **sent: Any) -> Row | None:
-        """Return the answer, None where it was not acknowledged."""
-        url = self._chance.choice(self._urls)
-        answer = await self._http.request(method, url + path, **sent)
-        if answer.status_code >= 400 and answer.status_code not in (409, 429, 499, 500, 503):
-            raise CrashTestError(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer.json() if answer.status_code == 200 else None
 
     async def upload(self) -> None:
         await self._put(b"x" * self._chance.randrange(1, 200_000), "vision")
@@ -165,6 +108,10 @@ class Client:
                     return
             await asyncio.sleep(0.2)
 
+    async def content(self, file_id: str) -> httpx.Response:
+        """Return the answer to who asks for a file's bytes."""
+        return await self._caller.http.get(f"{self._caller.urls[0]}/files/{file_id}/content")
+
     async def _put(self, data: bytes, purpose: str) -> str | None:
         name = "in.jsonl" if purpose == "batch" else "in.png"
         sent = {"files": {"file": (name, data)}, "data": {"purpose": purpose}}
@@ -183,13 +130,18 @@ class Examination:
         self.statuses: collections.Counter[str] = collections.Counter()
         self.results = 0
 
-    async def run(self) -> None:
+    async def run(self) -> str:
+        """Return what was found. Raises ``CrashTestError``."""
         known = self._client.known
         for file_id, data in known.files.items():
             if await self._content(file_id) != data:
                 raise CrashTestError(f"{file_id} is not what was uploaded")
         for batch_id, ids in known.batches.items():
             await self._examine(batch_id, ids)
+        return (
+            f"{len(known.files)} files and {len(known.batches)} batches acknowledged, all there; "
+            f"batches {dict(self.statuses)} with {self.results} results"
+        )
 
     async def _examine(self, batch_id: str, ids: list[str]) -> None:
         batch = await self._ended(batch_id)
@@ -229,8 +181,7 @@ class Examination:
         raise CrashTestError(f"{batch_id} does not end: {batch}")
 
     async def _content(self, file_id: str) -> bytes:
-        url = f"{self._client._urls[0]}/files/{file_id}/content"  # noqa: SLF001 - its own client
-        answer = await self._client._http.get(url)  # noqa: SLF001 - as above
+        answer = await self._client.content(file_id)
         if answer.status_code != 200:
             raise CrashTestError(f"{file_id} is gone: {answer.text}")
         return answer.content
@@ -238,16 +189,12 @@ class Examination:
 
 def examine_state(address: str, state: Path) -> None:
     """Look into the database and the blobs of servers that have been stopped."""
-    engine = sa.create_engine(address)
-    with engine.connect() as connection:
-        query = sa.text("SELECT kind, state, error FROM jobs WHERE key <> 'periodic'")
-        jobs = [row for row in connection.execute(query) if row.state not in _DONE]
-        known = set(connection.scalars(sa.text("SELECT name FROM blobs")))
-        kept = set(connection.scalars(sa.text("SELECT blob FROM files")))
-    engine.dispose()
+    jobs = killing.found(address, "SELECT kind, state, error FROM jobs WHERE key <> 'periodic'")
+    known = {row["name"] for row in killing.found(address, "SELECT name FROM blobs")}
+    kept = {row["blob"] for row in killing.found(address, "SELECT blob FROM files")}
     there = {path.name for path in (state / "blobs").rglob("*") if path.is_file()}
-    if jobs:
-        raise CrashTestError(f"jobs have not ended: {jobs}")
+    if unended := [job for job in jobs if job["state"] not in _DONE]:
+        raise CrashTestError(f"jobs have not ended: {unended}")
     if kept - there:
         raise CrashTestError(f"files without their bytes: {kept - there}")
     if strangers := {name for name in there if name.partition(".")[0] not in known}:
@@ -263,97 +210,18 @@ def _request(custom_id: str) -> str:
     return json.dumps(line)
 
 
-def _free_port(chance: random.Random) -> int:
-    """Return a port below those that clients get: a client must not take it while it is free."""
-    while True:
-        port = chance.randrange(15_000, 30_000)
-        with contextlib.suppress(OSError), socket.socket() as one:
-            one.bind(("127.0.0.1", port))
-            return port
-
-
-def _processes(
-    folder: Path, options: argparse.Namespace, chance: random.Random
-) -> Iterator[Process]:
-    base = [sys.executable, "-m", "freehold"]
-    state = ["--state-dir", "state"]
-    if options.database_url:
-        state += ["--database-url", options.database_url]
-        subprocess.run([*base, "db", "upgrade", *state], cwd=folder, check=True)
-    for _ in range(options.servers):
-        port = _free_port(chance)
-        yield Process([*base, "serve", "--port", str(port), *state], folder, port)
-    for _ in range(options.workers):
-        yield Process([*base, "worker", *state], folder, None)
-
-
 async def crash(folder: Path, options: argparse.Namespace) -> str:
     """Kill as often as asked, look at what is left, and return the report."""
-    chance = random.Random(options.seed)  # noqa: S311 - chooses moments, no secret
-    (folder / "freehold.toml").write_text(_CONFIG)
-    processes = list(_processes(folder, options, chance))
-    try:
-        for process in processes:
-            await asyncio.to_thread(process.start)
-        key = next(process.key for process in processes if process.key)
-        headers = {"Authorization": f"Bearer {key}"}
-        urls = [f"http://127.0.0.1:{one.port}/v1" for one in processes if one.port]
-        async with httpx.AsyncClient(headers=headers, timeout=30) as http:
-            client = Client(http, urls, chance)
-            await _kill_while(client, processes, chance, options.kills)
-            examination = Examination(client)
-            await examination.run()
-        for process in processes:
-            await asyncio.to_thread(process.end, signal.SIGTERM)
-    finally:
-        for process in processes:
-            await asyncio.to_thread(process.end, signal.SIGKILL)
-    state = folder / "state"
-    address = options.database_url or f"sqlite:///{state / 'freehold.db'}"
-    examine_state(address.replace("postgresql://", "postgresql+psycopg://"), state)
-    slowest_s = max(process.slowest_s for process in processes)
-    return (
-        f"{options.kills} kills: {len(client.known.files)} files and {len(client.known.batches)} "
-        f"batches acknowledged, all there; batches {dict(examination.statuses)} with "
-        f"{examination.results} results; slowest start {slowest_s:.1f} s"
-    )
 
+    def test(caller: Caller) -> tuple[list[Awaitable[None]], Callable[[], Awaitable[str]]]:
+        client = Client(caller)
+        return [client.work() for _ in range(_CLIENTS)], Examination(client).run
 
-async def _kill_while(
-    client: Client, processes: list[Process], chance: random.Random, kills: int
-) -> None:
-    clients = [asyncio.create_task(client.work()) for _ in range(_CLIENTS)]
-    try:
-        for _ in range(kills):
-            await asyncio.wait(
-                clients, timeout=chance.uniform(*_UPTIME_S), return_when=asyncio.FIRST_COMPLETED
-            )
-            for failed in (one for one in clients if one.done()):
-                failed.result()
-            victim = chance.choice(processes)
-            await asyncio.to_thread(victim.end, signal.SIGKILL)
-            await asyncio.wait_for(asyncio.to_thread(victim.start), _START_S)
-    finally:
-        for one in clients:
-            one.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-
-
-def main() -> None:
-    """Run the test; exit 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--database-url")
-    parser.add_argument("--servers", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=0)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="freehold-crash-") as folder:
-        try:
-            print(asyncio.run(crash(Path(folder), options)))
-        except CrashTestError as error:
-            sys.exit(f"seed {options.seed}: {error}")
+    killed = await killing.kill_while(folder, options, _CONFIG, test)
+    examine_state(killed.address, killed.state)
+    slowest_s = killed.slowest_start_s
+    return f"{options.kills} kills: {killed.report}; slowest start {slowest_s:.1f} s"
 
 
 if __name__ == "__main__":
-    main()
+    killing.run(__doc__, crash)
