@@ -29,6 +29,15 @@ _WITH_GRAPH: Final = 2.5  # what vectors and their graph take, in vectors
 _ENDED: Final = object()
 
 
+class OtherLengthError(Exception):
+    """A stored vector has ``found`` numbers, and ``wanted`` are needed: another model made it."""
+
+    def __init__(self, found: int, wanted: int) -> None:
+        super().__init__(f"a vector has {found} numbers, not {wanted}")
+        self.found = found
+        self.wanted = wanted
+
+
 class Near(NamedTuple):
     """A chunk and the cosine of the angle between its vector and the question's."""
 
@@ -110,6 +119,7 @@ class Vectors:
         """Return for each question the ``limit`` nearest chunks, the nearest first.
 
         Questions are rows of unit length. ``files`` are the only ones that count, where given.
+        Raises ``OtherLengthError`` where the store's vectors can't be compared with them.
         """
         state = await self._database.read(lambda c: _state(c, place.store_id))
         if not state.chunks:
@@ -213,6 +223,16 @@ class Vectors:
             self._drop(other)
 
 
+def unpacked(vectors: Sequence[bytes], dimensions: int) -> "NDArray[np.float32]":
+    """Return stored vectors as rows. Raises ``OtherLengthError``."""
+    import numpy as np  # noqa: PLC0415 - loaded when something is searched
+
+    for vector in vectors:
+        if len(vector) != dimensions * _FLOAT_BYTES:
+            raise OtherLengthError(len(vector) // _FLOAT_BYTES, dimensions)
+    return np.frombuffer(b"".join(vectors), np.float32).reshape(len(vectors), dimensions)
+
+
 def _searchable(store_id: str) -> tuple[Any, ...]:
     return _FILE.vector_store_id == store_id, _FILE.status == "completed", _FILE.chunks > 0
 
@@ -271,15 +291,13 @@ def _nothing(place: Place) -> _Rows:
 
 
 def _rows(place: Place, found: Sequence[Row[int, int, Any]]) -> _Rows:
-    """Return rows of the table as arrays, without those that another model has made."""
+    """Return rows of the table as arrays. Raises ``OtherLengthError``."""
     import numpy as np  # noqa: PLC0415 - as above
 
-    fitting = [row for row in found if len(row.vector) == place.dimensions * _FLOAT_BYTES]
-    packed = b"".join(row.vector for row in fitting)
     return _Rows(
-        np.frombuffer(packed, np.float32).reshape(len(fitting), place.dimensions),
-        np.array([row.seq for row in fitting], np.int64),
-        np.array([row.file_seq for row in fitting], np.int64),
+        unpacked([row.vector for row in found], place.dimensions),
+        np.array([row.seq for row in found], np.int64),
+        np.array([row.file_seq for row in found], np.int64),
     )
 
 

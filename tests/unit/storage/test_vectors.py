@@ -15,7 +15,7 @@ from freehold.storage.tables import (
     vector_store_files,
     vector_stores,
 )
-from freehold.storage.vectors import Place, Vectors
+from freehold.storage.vectors import OtherLengthError, Place, Vectors
 
 PLACE = Place("vs_1", 8)
 LARGE = 1_000_000
@@ -123,10 +123,13 @@ async def test_files_of_other_stores_and_unfinished_ones_do_not_count(database, 
     assert await found(rows[0]) == []
 
 
-async def test_vectors_of_another_length_are_left_out(database, found):
-    await add(database, "a", unit(3)[:, :4].copy())
-    _, numbers = await add(database, "b", unit(1))
-    assert await found(unit(1)[0]) == numbers
+async def test_vectors_of_another_length_are_an_error_and_no_silence(database, found):
+    await add(database, "b", unit(1))
+    file_seq, _ = await add(database, "a", unit(3)[:, :4].copy())
+    with pytest.raises(OtherLengthError, match="4 numbers, not 8"):
+        await found(unit(1)[0])
+    await remove(database, file_seq)
+    assert len(await found(unit(1)[0])) == 1
 
 
 async def test_memory_is_bounded(database):

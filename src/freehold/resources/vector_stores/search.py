@@ -16,7 +16,7 @@ from freehold.resources.vector_stores import embedding, filters, ranking, servic
 from freehold.resources.vector_stores.filters import AnyFilter
 from freehold.resources.vector_stores.ranking import Ranker, Text
 from freehold.storage import fulltext
-from freehold.storage.vectors import Near, Place
+from freehold.storage.vectors import Near, OtherLengthError, Place, unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,8 @@ async def search(
     """Return the best chunks of all the stores, the best first.
 
     A chunk takes part as soon as its file is ``completed``. The stores count as used now. Raises
-    ``NotFoundError`` and ``BadRequestError`` (expired) for a store.
+    ``NotFoundError`` and ``BadRequestError`` (expired) for a store, ``InternalServerError`` where
+    its embedding model is not the one any more that indexed it.
     """
     questions = [query] if isinstance(query, str) else list(query)
     asked = _Asked(questions, limit, ranker, where)
@@ -83,7 +84,10 @@ async def search(
         filters.check(where)
     found: list[Found] = []
     for row in await _use(services, project_id, store_ids):
-        found += await _search_one(services, row, asked)
+        try:
+            found += await _search_one(services, row, asked)
+        except OtherLengthError as error:
+            raise embedding.changed(row.embedding_model, row.id, error) from None
     found.sort(key=lambda each: -each.score)
     good = [each for each in found if each.score >= score_threshold]
     return _within(good[:limit], token_budget)
@@ -122,7 +126,7 @@ async def _search_one(services: Services, row: Row[Any], asked: _Asked) -> list[
     candidates = list(scores)[:wide]
     chunks = await services.database.read(lambda c: store.chunks(c, candidates))
     if asked.ranker == "auto":
-        texts = _texts(chunks, vectors)
+        texts = _texts(chunks, vectors.shape[1])
         scores = await asyncio.to_thread(ranking.ranked, texts, asked.questions, vectors)
     best = [chunk for chunk in scores if chunk in chunks][: asked.limit]
     return [_found(row.id, chunks[chunk], scores[chunk]) for chunk in best]
@@ -154,17 +158,13 @@ def _worded(
     ]
 
 
-def _texts(chunks: Mapping[int, Any], like: "NDArray[np.float32]") -> dict[int, Text]:
-    """Return what the ranker needs; a vector that another model has made counts as nothing."""
-    import numpy as np  # noqa: PLC0415 - loaded when something is searched
-
-    nothing = np.zeros(like.shape[1], np.float32)
-
-    def vector(packed: bytes) -> "NDArray[np.float32]":
-        unpacked = np.frombuffer(packed, np.float32)
-        return unpacked if unpacked.shape == nothing.shape else nothing
-
-    return {seq: Text(row.text, vector(row.vector)) for seq, row in chunks.items()}
+def _texts(chunks: Mapping[int, Any], dimensions: int) -> dict[int, Text]:
+    """Return what the ranker needs. Raises ``OtherLengthError``."""
+    vectors = unpacked([row.vector for row in chunks.values()], dimensions)
+    return {
+        seq: Text(row.text, vector)
+        for (seq, row), vector in zip(chunks.items(), vectors, strict=True)
+    }
 
 
 async def _files(services: Services, store_id: str, where: AnyFilter | None) -> list[int] | None:
