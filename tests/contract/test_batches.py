@@ -73,6 +73,20 @@ async def test_cancelled_batch_keeps_what_was_answered(server: InProcess) -> Non
     assert await answered(server, batch) == ["quick"]
 
 
+async def test_all_who_cancel_at_once_are_told_so(server: InProcess) -> None:
+    for _ in range(5):
+        path = f"/v1/batches/{await begun(server, 'slow', answers=0)}/cancel"
+
+        answers = await asyncio.gather(*(server.client.post(path) for _ in range(8)))
+
+        told = {
+            answer.json().get("status") or answer.json()["error"]["message"] for answer in answers
+        }
+        late = "Cannot cancel a batch with status 'cancelled'."
+        assert "cancelling" in told
+        assert told <= {"cancelling", late}
+
+
 async def test_stopped_server_leaves_the_rest_to_the_next(
     server: InProcess, stores: dict[str, Any], tmp_path: Path
 ) -> None:

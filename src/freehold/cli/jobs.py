@@ -92,7 +92,9 @@ Example:
 @with_settings()
 def retry(loaded: Loaded, job_id: str) -> None:
     """Run a failed or cancelled job again. What it was about may have ended with it."""
-    _change(loaded, job_id, store.retry, "has not failed and was not cancelled")
+    _change(
+        loaded, job_id, store.retry, "has not failed and was not cancelled, another took its place"
+    )
     click.echo(f"{job_id} is queued again.")
 
 

@@ -189,8 +189,18 @@ def request_cancel(connection: Connection, job_id: str, now: int) -> bool:
 
 
 def retry(connection: Connection, job_id: str, now: int) -> bool:
-    """Queue a failed or cancelled job anew, with a clean record; False where there is none."""
-    statement = update(jobs).where(_JOB.id == job_id, _JOB.state.in_(("failed", "cancelled")))
+    """Queue a failed or cancelled job anew, with a clean record; False where there is none.
+
+    One whose place another of its kind and key has taken meanwhile counts as none.
+    """
+    rival = jobs.alias()
+    taken = (
+        select(rival.c.id)
+        .where(rival.c.kind == _JOB.kind, rival.c.key == _JOB.key, rival.c.state.in_(LIVE))
+        .exists()
+    )
+    ended = _JOB.state.in_(("failed", "cancelled"))
+    statement = update(jobs).where(_JOB.id == job_id, ended, ~taken)
     clean = {"attempts": 0, "losses": 0, "cancel_requested": False, "error": None}
     fresh = {"state": "queued", "worker": None, "run_at": now, "finished_at": None}
     return bool(connection.execute(statement.values(**clean, **fresh)).rowcount)

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import insert, literal, select, update
 
 from batches import URL, create, ended, request, until, upload
+from freehold.data import limits
 from freehold.resources.batches import lines
 from freehold.storage.tables import project_rate_limits, projects
 from servers import scripted
@@ -47,6 +48,16 @@ async def test_unknown_model_and_empty_file_fail_the_batch(shared):
     batch = await ended(shared, "", "  ")
     assert batch["errors"]["data"][0]["code"] == "empty_file"
     assert batch["errors"]["data"][0]["line"] is None
+
+
+async def test_line_larger_than_a_live_request_is_refused(shared, monkeypatch):
+    monkeypatch.setattr(limits, "json_body_bytes", lambda: 2**20)
+    fits, exceeds = ("hi " * (thousands * 1000) for thousands in (300, 400))
+    long = {"messages": [{"role": "user", "content": exceeds}]}
+    batch = await ended(shared, request("x"), request("y", **long), request("z", user=fits))
+
+    (fault,) = batch["errors"]["data"]
+    assert (fault["code"], fault["line"]) == ("request_too_large", 2)
 
 
 async def test_create_refuses_what_can_never_run(shared):

@@ -65,6 +65,18 @@ def test_a_failed_job_is_retried_and_others_are_not(state, job_id):
     assert find(state, job_id).state == "queued"
 
 
+def test_a_failed_job_whose_place_is_taken_is_not_retried(state, job_id):
+    fail(state, job_id)
+    successor = {"project_id": "proj_x", "key": "thing_1"}
+    database.run(state, lambda db: db.write(lambda c: Jobs(db).enqueue(c, "work", {}, **successor)))
+
+    refused = freehold("jobs", "retry", job_id)
+
+    assert refused.exit_code == 1
+    assert "another" in refused.output
+    assert find(state, job_id).state == "failed"
+
+
 def test_a_living_job_is_cancelled_and_an_ended_one_is_not(state, job_id):
     assert freehold("jobs", "cancel", job_id).exit_code == 0
     assert find(state, job_id).cancel_requested

@@ -94,6 +94,10 @@ class _Inspector:
         self.faults.append({**told, "param": fault.param, "line": line})
 
     def _check(self, line: bytes) -> None:
+        most = limits.json_body_bytes()
+        if len(line) > most:
+            told = f"This line is larger than the {most // 2**20} MB that a request may have."
+            raise _Fault("request_too_large", told)
         fields = _parsed(line)
         for name in ("custom_id", "method", "url", "body"):
             if fields.get(name) is None:

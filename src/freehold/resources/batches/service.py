@@ -74,13 +74,14 @@ async def cancel(context: Context, batch_id: str) -> Batch:
     project, jobs = context.project_id, context.services.jobs
 
     def unit(connection: Connection) -> Row[Any]:
-        row = _found(store.find(connection, project, batch_id), batch_id)
+        _found(store.find(connection, project, batch_id), batch_id)
         values = {"status": "cancelling", "cancelling_at": clock.now()}
         if store.change(connection, batch_id, _CANCELLABLE, **values):
             jobs.cancel(connection, KIND, batch_id)
-        elif row.status != "cancelling":
+        row = _found(store.load(connection, batch_id), batch_id)  # a rival may have been first
+        if row.status != "cancelling":
             raise ConflictError(f"Cannot cancel a batch with status '{row.status}'.")
-        return _found(store.load(connection, batch_id), batch_id)
+        return row
 
     row = await context.services.database.write(unit)
     jobs.wake()

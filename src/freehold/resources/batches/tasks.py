@@ -66,11 +66,11 @@ async def run(services: Services, job: JobContext) -> Again | None:
     batch = await services.database.read(lambda c: store.load(c, batch_id))
     if batch is None or batch.status not in _UNENDED:
         return None
+    work = _Work(services, job, batch)
     try:
-        return await _Work(services, job, batch).go_on()
+        return await work.go_on()
     except NotFoundError as error:
-        faults = [_told("file_not_found", error.message)]
-        await job.write(lambda c: _refuse(c, batch_id, faults))
+        await work.fail([_told(error.code or "file_not_found", error.message)])
         return None
 
 
@@ -95,6 +95,14 @@ class _Work:
         if self._batch.ends_as == "cancelled":
             raise JobCancelledError
         return None
+
+    async def fail(self, faults: list[dict[str, Any]]) -> None:
+        """End a batch whose input has gone; what was answered becomes its files first."""
+        if self._batch.status == "validating":
+            await self._job.write(lambda c: _refuse(c, self._id, faults))
+            return
+        await self._begin_to_end("failed", errors=_errors(faults))
+        await self.finalize()
 
     async def _validate(self) -> bool:
         """Check the input; return whether it can be run."""
@@ -128,10 +136,10 @@ class _Work:
         file = await self._input()
         return await Execution(self._services, self._job, self._batch, file, self._to()).run()
 
-    async def _begin_to_end(self, outcome: str) -> None:
+    async def _begin_to_end(self, outcome: str, **values: Any) -> None:
         """Pass the point of no return, unless somebody has cancelled just before it."""
         if outcome != "cancelled":
-            await self._step(("in_progress",), self._ending(outcome))
+            await self._step(("in_progress",), {**self._ending(outcome), **values})
         if self._batch.status != "finalizing":
             await self._step(_RUNNING, self._ending("cancelled"))
 
@@ -195,7 +203,7 @@ class _Work:
 
 def _refuse(connection: Connection, batch_id: str, faults: list[dict[str, Any]]) -> None:
     values = {"status": "failed", "failed_at": clock.now(), "errors": _errors(faults)}
-    if not store.change(connection, batch_id, ("validating", "in_progress"), **values):
+    if not store.change(connection, batch_id, ("validating",), **values):
         ended = {"status": "cancelled", "cancelled_at": clock.now()}
         store.change(connection, batch_id, ("cancelling",), **ended)
     _forget(connection, batch_id)

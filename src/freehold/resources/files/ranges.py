@@ -16,7 +16,7 @@ from freehold.resources.files import library
 
 Headers = Mapping[bytes, bytes]
 
-_RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 _TYPES = MimeTypes()  # of Python itself: the same on every machine
 _TYPES.add_type("application/jsonl", ".jsonl")
 _TYPES.add_type("text/markdown", ".md")
@@ -48,7 +48,8 @@ def answer(file: Row[Any], headers: Headers, services: Services) -> Content:
 def _wanted(headers: Headers, tag: bytes, size: int) -> tuple[int, int] | None:
     """Return the first byte and the number of bytes asked for; None for all of them.
 
-    Several ranges, other units and a range of another version count as not asked for.
+    Several ranges, other units, absurd numbers and a range of another version count as not asked
+    for.
     """
     match = _RANGE.fullmatch(headers.get(b"range", b"").strip())
     if match is None or headers.get(b"if-range", tag) != tag:
