@@ -1,7 +1,6 @@
 """Which engine answers for a model id: the catalogue and the operator's bindings, resolved."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -11,13 +10,13 @@ from typing import Any, cast
 from freehold.core.errors import (
     APIError,
     BadRequestError,
-    InternalServerError,
     NotBuiltError,
     NotFoundError,
 )
 from freehold.core.settings import NO_MODEL, ModelBinding, Settings, SettingsError
 from freehold.data import document
 from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName
+from freehold.engines import specs
 from freehold.engines.base import (
     EmbeddingEngine,
     EngineLoadError,
@@ -29,15 +28,14 @@ from freehold.engines.budget import MEGABYTE, MemoryBudget, machine_budget
 from freehold.engines.holder import Engine, Holder, LoadFailedError
 from freehold.engines.loading import (
     JUDGE,
-    LLAMA,
     NAMED_BACKENDS,
     UPSTREAM,
     EngineSpec,
     Loader,
     Use,
     check_options,
-    options_of,
 )
+from freehold.engines.specs import Specs
 from freehold.engines.weights import WeightsStore
 
 _API_TEMPERATURE = 1.0
@@ -126,6 +124,7 @@ class Registry:
         self._settings = settings
         limit = settings.memory_budget_mb
         self._budget = MemoryBudget(machine_budget() if limit is None else limit * MEGABYTE)
+        self._specs = Specs(catalogue, settings)
         self._loader = Loader(weights, runtime_dir, self._budget)
         self._holders: dict[EngineSpec, Holder[Any]] = {}
         self._found: dict[str, Model] = {}
@@ -275,7 +274,7 @@ class Registry:
     def _own_row(self, model_id: str) -> ModelRow:
         """Make the row of an operator's own id: it takes what our own model of its kind takes."""
         binding = self._settings.models[model_id]
-        ours = self._our_row(binding.kind)
+        ours = specs.our_row(self._catalogue, binding.kind)
         return ModelRow(
             id=model_id,
             kind=binding.kind,
@@ -286,11 +285,6 @@ class Registry:
             max_output_tokens=binding.max_output_tokens or binding.context_window,
             operations=ours.operations,
         )
-
-    def _our_row(self, kind: Use) -> ModelRow:
-        """Return our own model of a kind, else any model of it."""
-        rows = [row for row in self._catalogue.rows() if row.kind == kind]
-        return next((row for row in rows if row.backend), rows[0])
 
     def _resolve(self, model_id: str, row: ModelRow, binding: ModelBinding | None) -> Model:
         use = _USES.get(row.kind)
@@ -303,7 +297,7 @@ class Registry:
             return self._by_default(use, model_id, row)
         else:
             defaults = row
-            spec = self._catalogue_spec(use, row)
+            spec = self._specs.of_row(use, row)
         holder = self._holder(spec)
         if binding is not None and binding.pinned:
             holder.pin()
@@ -322,83 +316,26 @@ class Registry:
         try:
             default = self.find(self._default_id(use))
         except NotFoundError as error:
-            raise _unservable(self._default_id(use), use) from error
+            raise specs.unservable(self._default_id(use), use) from error
         if default.spec is None or default.spec.use != use:
-            raise _unservable(default.id, use)
+            raise specs.unservable(default.id, use)
         return Model(model_id, row, default.spec, default.holder, default.binding, default.defaults)
 
     def _row_of_weights(self, weights: str | None) -> ModelRow | None:
         return next((r for r in self._catalogue.rows() if weights and r.weights == weights), None)
 
-    def _catalogue_spec(self, use: Use, row: ModelRow) -> EngineSpec:
-        if row.backend is None:
-            raise _unservable(row.id, use)
-        if use == "moderation":
-            return self._classifier_spec(row.backend, row.base)
-        return EngineSpec(
-            use=use,
-            backend=row.backend,
-            model=row.id,
-            weights=row.weights,
-            slots=self._slots(use),
-            threads=self._settings.threads,
-            template=row.template,
-            system_prompt=row.system_prompt,
-            options=json.dumps(row.options, sort_keys=True),
-        )
-
-    def _classifier_spec(self, backend: str, base: str | None) -> EngineSpec:
-        """Return our classifier upon our embedding model, whatever serves embeddings here."""
-        row = self._catalogue.find(base or "")
-        under = self._catalogue_spec("embedding", row) if row else None
-        return EngineSpec(
-            use="moderation", backend=backend, model="moderation-classifier", base=under
-        )
-
     def _bound_spec(
         self, use: Use, row: ModelRow, binding: ModelBinding, defaults: ModelRow | None
     ) -> EngineSpec:
-        backend = NAMED_BACKENDS[use].get(binding.backend, binding.backend)
-        if backend == JUDGE:
-            return self._judge_spec(row, binding)
-        if use == "moderation" and backend == NAMED_BACKENDS[use]["classifier"]:
-            return self._catalogue_spec(use, self._our_row(use))
-        name = binding.model or row.id
-        if backend == LLAMA:
-            name = defaults.id if defaults else Path(binding.weights or row.id).name
-        return EngineSpec(
-            use=use,
-            backend=backend,
-            model=name,
-            weights=binding.weights,
-            sha256=binding.sha256,
-            slots=binding.slots or self._slots(use),
-            context=binding.context,
-            threads=binding.threads or self._settings.threads,
-            template=binding.template or (defaults.template if defaults else None),
-            system_prompt=binding.system_prompt or (defaults.system_prompt if defaults else None),
-            options=options_of(backend, binding, defaults.options if defaults else {}),
-        )
-
-    def _judge_spec(self, row: ModelRow, binding: ModelBinding) -> EngineSpec:
+        if specs.backend_of(use, binding) != JUDGE:
+            return self._specs.of_binding(use, row, binding, defaults)
         judge = self.find(binding.model or "")
-        return EngineSpec(
-            use="moderation",
-            backend=JUDGE,
-            model=f"{row.id} by {judge.id}",
-            slots=binding.slots,
-            options=options_of(JUDGE, binding, {}),
-            base=judge.spec,
-        )
+        return specs.of_judge(row, binding, judge.id, judge.spec)
 
     def _holder(self, spec: EngineSpec) -> Holder[Any]:
         if spec not in self._holders:
             self._holders[spec] = self._new_holder(spec)
         return self._holders[spec]
-
-    def _slots(self, use: Use) -> int | None:
-        """Return the setting, which counts generations; embeddings are joined instead."""
-        return self._settings.slots if use == "chat" else None
 
     def _new_holder(self, spec: EngineSpec) -> Holder[Any]:
         base = self._holder(spec.base) if spec.base else None
@@ -430,15 +367,6 @@ def _not_found(model_id: str) -> NotFoundError:
     return NotFoundError(
         f"The model `{model_id}` does not exist or you do not have access to it.",
         code="model_not_found",
-    )
-
-
-def _unservable(model_id: str, use: Use) -> InternalServerError:
-    setting = "default_model" if use == "chat" else "default_embedding_model"
-    return InternalServerError(
-        f"No engine of this server is bound to `{model_id}`: bind it in freehold.toml "
-        f'([models."{model_id}"]) or name another {setting}.',
-        retryable=False,
     )
 
 
