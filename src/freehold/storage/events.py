@@ -1,10 +1,12 @@
 """What happens to an object, told to those in this process who listen while it happens.
 
 Events are not kept: who must not miss one reads the database. Each item is bytes that are ready to
-be sent, so listeners share them.
+be sent, so listeners share them. Where the database can carry messages, other processes can tell
+this one something too: ``notify.py``.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 
@@ -13,36 +15,54 @@ class Listener:
     """What was published on one topic since it began to listen, until the topic's end."""
 
     def __init__(self) -> None:
+        self.ended = False
         self._waiting: list[bytes] = []
-        self._ended = False
         self._news = asyncio.Event()
 
     async def groups(self) -> AsyncGenerator[bytes, None]:
         """Yield what has come, joined, until the end."""
         while True:
-            await self._news.wait()
-            self._news.clear()
-            group, self._waiting = self._waiting, []
-            ended = self._ended
+            group, ended = await self.group(), self.ended
             if group:
-                yield b"".join(group)
+                yield group
             if ended:
                 return
+
+    async def group(self, within_s: float | None = None) -> bytes:
+        """Wait, at most so long, for news and return what has come, joined; it may be nothing."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._news.wait()
+        self._news.clear()
+        group, self._waiting = self._waiting, []
+        return b"".join(group)
 
     def take(self, item: bytes) -> None:
         self._waiting.append(item)
         self._news.set()
 
     def end(self) -> None:
-        self._ended = True
+        self.ended = True
         self._news.set()
 
 
 class Events:
-    """The topics of this process; without a listener, what is published goes nowhere."""
+    """The topics of this process; without a listener, what is published goes nowhere.
+
+    ``address`` is where other processes can publish on them; None where they cannot.
+    """
 
     def __init__(self) -> None:
+        self.address: str | None = None
         self._listeners: dict[str, list[Listener]] = {}
+
+    def start(self) -> None:
+        """Begin to hear other processes, where there is a way."""
+
+    async def stop(self) -> None:
+        """Hear them no more, and tell all who listen that nothing more will come."""
+        for topic in list(self._listeners):
+            self.end(topic)
 
     @contextmanager
     def listen(self, topic: str) -> Generator[Listener]:
@@ -55,10 +75,6 @@ class Events:
             self._listeners[topic].remove(listener)
             if not self._listeners[topic]:
                 del self._listeners[topic]
-
-    def heard(self, topic: str) -> bool:
-        """Return whether anybody listens."""
-        return topic in self._listeners
 
     def publish(self, topic: str, item: bytes) -> None:
         for listener in self._listeners.get(topic, ()):
