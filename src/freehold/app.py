@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,7 +38,6 @@ from freehold.resources.organization.ratelimits import RateLimitFigures
 from freehold.resources.organization.service import FirstKeys
 from freehold.sandbox.pool import Sandboxes
 from freehold.storage.blobs_open import open_blobs
-from freehold.storage.database import Database
 from freehold.storage.events import Events
 from freehold.storage.open import open_database
 from freehold.storage.vectors import Vectors
@@ -54,59 +54,29 @@ class Server:
     ``first_keys`` are there after the very first start only.
     """
 
-    def __init__(self, settings: Settings, database: Database, runtime: RuntimeFolder) -> None:
+    def __init__(
+        self, services: Services, ledger: DatabaseUsageLedger, runtime: RuntimeFolder
+    ) -> None:
         self.first_keys: FirstKeys | None = None
-        self._settings = settings
-        self._database = database
+        self.registry = services.registry
+        self._services = services
+        self._ledger = ledger
         self._runtime = runtime
-        weights = WeightsStore(settings.state_dir)
-        self.registry = Registry(catalogue(), settings, weights, runtime.path)
-        self._ledger = DatabaseUsageLedger(database)
-        self._fetcher = _fetcher(settings)
-        figures = RateLimitFigures(database)
-        self._loading: asyncio.Task[None] | None = None
-        self._stopped = False
-        self._jobs = Jobs(database)
-        self._sandboxes = Sandboxes(settings.interpreter, hidden=(settings.state_dir,))
-        self._vectors = Vectors(
-            database, settings.vector_cache_mb * 1_000_000, settings.vector_approximate_from
-        )
-        services = Services(
-            settings=settings,
-            database=database,
-            registry=self.registry,
-            limits=LocalRateLimits(figures, enforced=settings.rate_limits),
-            usage=self._ledger,
-            fetcher=self._fetcher,
-            viewer=Viewer(weights),
-            jobs=self._jobs,
-            blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
-            reader=Reader(),
-            vectors=self._vectors,
-            events=Events(),
-            sandboxes=self._sandboxes,
-        )
-        self._crew = Crew(settings, self._jobs, bound(resources, services))
+        self._crew = Crew(services.settings, services.jobs, bound(resources, services))
         self.api = API(
             router=Router(resources),
             services=services,
-            keys=DatabaseKeyRing(database),
+            keys=DatabaseKeyRing(services.database),
             metrics=Metrics(self.registry.statuses, self._crew.figures),
             ready=self.problems,
         )
-        self.asgi: ASGIApp = self.api
-        if settings.cors_origins:
-            self.asgi = CORSMiddleware(
-                self.asgi,
-                allow_origins=settings.cors_origins,
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=_EXPOSED,
-            )
+        self.asgi = _for_browsers(self.api, services.settings.cors_origins)
+        self._loading: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Make what the first start makes and begin to load the default model."""
-        self.first_keys = await organization.bootstrap(self._database)
+        self.first_keys = await organization.bootstrap(self._services.database)
         self._ledger.start()
         self._crew.start()
         self._loading = asyncio.create_task(self._load_default())
@@ -121,19 +91,19 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
         await self._crew.stop()
-        await self._vectors.close()
-        await self._sandboxes.close()
+        await self._services.vectors.close()
+        await self._services.sandboxes.close()
         await self.registry.close()
-        await self._fetcher.close()
+        await self._services.fetcher.close()
         await self._ledger.close()
-        await self._database.close()
+        await self._services.database.close()
         self._runtime.remove()
 
     async def problems(self) -> Mapping[str, str]:
         """Return what keeps the server from answering, by part; nothing when it is ready."""
         wrong: dict[str, str] = {}
         try:
-            await self._database.read(lambda c: c.execute(text("SELECT 1")).scalar())
+            await self._services.database.read(lambda c: c.execute(text("SELECT 1")).scalar())
         except SQLAlchemyError as error:
             wrong["database"] = type(error).__name__
         if self._loading is None or not self._loading.done():
@@ -165,8 +135,50 @@ def _fetcher(settings: Settings) -> Fetcher:
     )
 
 
-def build(settings: Settings) -> Server:
-    """Put a server together from settings. Raises where the database can't be used."""
+def _for_browsers(api: API, origins: Sequence[str]) -> ASGIApp:
+    """Return the application so that pages of these origins may use it."""
+    if not origins:
+        return api
+    return CORSMiddleware(
+        api,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+    )
+
+
+def server_files(settings: Settings, config_file: Path | None) -> list[Path]:
+    """Return what no code that a model writes may see: state, and settings with their secrets."""
+    return [settings.state_dir, *([config_file] if config_file else [])]
+
+
+def build(settings: Settings, config_file: Path | None = None) -> Server:
+    """Put a server together from settings and the file they are from, if they are from one.
+
+    Raises where the database can't be used.
+    """
     logs.configure(settings.log_level)
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Server(settings, open_database(settings.database_address), RuntimeFolder.take())
+    database = open_database(settings.database_address)
+    runtime = RuntimeFolder.take()
+    weights = WeightsStore(settings.state_dir)
+    ledger = DatabaseUsageLedger(database)
+    services = Services(
+        settings=settings,
+        database=database,
+        registry=Registry(catalogue(), settings, weights, runtime.path),
+        limits=LocalRateLimits(RateLimitFigures(database), enforced=settings.rate_limits),
+        usage=ledger,
+        fetcher=_fetcher(settings),
+        viewer=Viewer(weights),
+        jobs=Jobs(database),
+        blobs=open_blobs(settings.blobs_url, settings.state_dir / "blobs"),
+        reader=Reader(),
+        vectors=Vectors(
+            database, settings.vector_cache_mb * 1_000_000, settings.vector_approximate_from
+        ),
+        events=Events(),
+        sandboxes=Sandboxes(settings.interpreter, server_files(settings, config_file)),
+    )
+    return Server(services, ledger, runtime)

@@ -7,7 +7,8 @@ import os
 import pytest
 import pytest_asyncio
 
-from freehold.core.settings import InterpreterSettings
+from freehold import app
+from freehold.core.settings import InterpreterSettings, Settings
 from freehold.sandbox.events import (
     Ended,
     Logs,
@@ -290,14 +291,14 @@ async def test_where_no_jail_works_the_reason_is_told(monkeypatch):
     await sandboxes.close()
 
 
-async def test_what_is_hidden_is_not_seen_where_the_rest_is_shown(tmp_path, monkeypatch):
+async def test_files_of_the_server_are_not_seen_where_the_rest_is_shown(tmp_path, monkeypatch):
     for name in ("shown", "state/secret", "freehold.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     tmp_path.chmod(0o755)
     monkeypatch.setattr("freehold.sandbox.jail._CONFIGURATION", (str(tmp_path),))
-    hidden = [tmp_path / "state", tmp_path / "freehold.toml"]
-    sandboxes = Sandboxes(InterpreterSettings(jail="bubblewrap"), hidden)
+    server_files = [tmp_path / "state", tmp_path / "freehold.toml"]
+    sandboxes = Sandboxes(InterpreterSettings(jail="bubblewrap"), server_files)
     try:
         code = f"""
 import os, pathlib
@@ -312,6 +313,30 @@ print((here / 'shown').read_text(), os.listdir(here / 'state'))
         pytest.skip(str(error))
     finally:
         await sandboxes.close()
+
+
+async def test_a_server_s_state_and_settings_are_not_seen_wherever_they_lie(tmp_path, monkeypatch):
+    state, config_file = tmp_path / "state", tmp_path / "freehold.toml"
+    config_file.write_text("database_url = 'sqlite://'")
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr("freehold.sandbox.jail._CONFIGURATION", (str(tmp_path),))
+    interpreter = InterpreterSettings(jail="bubblewrap")
+    server = app.build(Settings(state_dir=state, interpreter=interpreter), config_file)
+    (state / "kept").write_text("kept")
+    code = f"""
+import os
+print(os.listdir({str(state)!r}))
+open({str(config_file)!r}).read()
+"""
+    try:
+        session = await server.api.services.sandboxes.session("a")
+        text, end = await said(session, code)
+        assert text.startswith("[]\n")
+        assert end.error.startswith("PermissionError")
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))
+    finally:
+        await server.stop()
 
 
 async def test_landlock_refuses_where_a_secret_would_be_seen(tmp_path, monkeypatch):

@@ -59,8 +59,7 @@ def bench_model(
         )
     if importlib.util.find_spec("openai") is None:
         raise click.ClickException("This needs an extra: pip install 'freehold[evaluate]'.")
-    # Needs that extra itself.
-    from freehold_training import evaluate, items  # noqa: PLC0415
+    from freehold_training import evaluate, items  # noqa: PLC0415 - it imports that extra itself
 
     server = evaluate.Server(base_url or _own_url(), key, name)
     try:

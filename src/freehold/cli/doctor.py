@@ -12,6 +12,7 @@ import click
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
+from freehold import app
 from freehold.cli import bindings, database, listener
 from freehold.cli.address import local_url
 from freehold.cli.options import with_settings
@@ -46,34 +47,34 @@ def doctor(loaded: Loaded) -> None:
     Looks at Python, weights, database, port, engine and sandbox, and ends with status 1 where
     something is wrong.
     """
-    results = [_report(name, check, loaded.settings) for name, check in _CHECKS.items()]
+    results = [_report(name, check, loaded) for name, check in _CHECKS.items()]
     sys.exit(0 if all(results) else 1)
 
 
-def _report(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
+def _report(name: str, check: Callable[[Loaded], str], loaded: Loaded) -> bool:
     """Print one line and return whether the check went well."""
     try:
-        click.echo(f"ok       {name:9} {check(settings)}")
+        click.echo(f"ok       {name:9} {check(loaded)}")
     except (Problem, EngineLoadError, DatabaseSetupError, APIError) as error:
         click.echo(f"problem  {name:9} {' '.join(str(error).split())}")
         return False
     return True
 
 
-def _python(_settings: Settings) -> str:
+def _python(_loaded: Loaded) -> str:
     return f"{sys.version.split()[0]} at {sys.executable}"
 
 
-def _weights(settings: Settings) -> str:
-    store = WeightsStore(settings.state_dir)
-    needed = bindings.needed_weights(settings)
+def _weights(loaded: Loaded) -> str:
+    store = WeightsStore(loaded.settings.state_dir)
+    needed = bindings.needed_weights(loaded.settings)
     for name, sha256 in needed.items():
         store.verify(name, sha256)
     return f"whole: {', '.join(needed)}" if needed else "none needed"
 
 
-def _database(settings: Settings) -> str:
-    url = settings.database_address
+def _database(loaded: Loaded) -> str:
+    url = loaded.settings.database_address
     try:
         found, wanted = migrations.current(url), migrations.head()
     except SQLAlchemyError as error:
@@ -86,7 +87,8 @@ def _database(settings: Settings) -> str:
     return f"at revision {found}"
 
 
-def _port(settings: Settings) -> str:
+def _port(loaded: Loaded) -> str:
+    settings = loaded.settings
     url = local_url(settings.host, settings.port)
     with suppress(httpx.HTTPError):
         answer = httpx.get(f"{url}/health", timeout=2)
@@ -100,9 +102,9 @@ def _port(settings: Settings) -> str:
     return f"{settings.port} of {settings.host} is free"
 
 
-def _engine(settings: Settings) -> str:
+def _engine(loaded: Loaded) -> str:
     with tempfile.TemporaryDirectory(prefix="freehold-") as runtime_dir:
-        return asyncio.run(_one_token(settings, Path(runtime_dir)))
+        return asyncio.run(_one_token(loaded.settings, Path(runtime_dir)))
 
 
 async def _one_token(settings: Settings, runtime_dir: Path) -> str:
@@ -128,17 +130,18 @@ async def _one_token(settings: Settings, runtime_dir: Path) -> str:
     return f"{model.id} answers"
 
 
-def _sandbox(settings: Settings) -> str:
+def _sandbox(loaded: Loaded) -> str:
     """Say which jail works and what is missing of the packages that models expect."""
-    jail = asyncio.run(_jail(settings))
+    jail = asyncio.run(_jail(loaded))
     missing = [name for name in _INTERPRETER if importlib.util.find_spec(name) is None]
     if missing:
         return f"{jail} works; without {', '.join(missing)} (pip install 'freehold[interpreter]')"
     return f"{jail} works"
 
 
-async def _jail(settings: Settings) -> str:
-    sandboxes = Sandboxes(settings.interpreter, [settings.state_dir])
+async def _jail(loaded: Loaded) -> str:
+    settings = loaded.settings
+    sandboxes = Sandboxes(settings.interpreter, app.server_files(settings, loaded.file))
     try:
         return (await sandboxes.jail()).name
     except SandboxError as error:
@@ -147,7 +150,7 @@ async def _jail(settings: Settings) -> str:
         await sandboxes.close()
 
 
-_CHECKS: dict[str, Callable[[Settings], str]] = {
+_CHECKS: dict[str, Callable[[Loaded], str]] = {
     "python": _python,
     "weights": _weights,
     "database": _database,

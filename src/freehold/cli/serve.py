@@ -30,13 +30,14 @@ def serve(loaded: Loaded) -> None:
     try:
         bindings.require_default_weights(settings)
         with listener.bind(settings.host, settings.port) as sock, database.explained():
-            uvloop.run(_run(settings, sock))
+            uvloop.run(_run(loaded, sock))
     except (EngineLoadError, listener.ListenError) as error:
         raise click.ClickException(str(error)) from None
 
 
-async def _run(settings: Settings, sock: socket.socket) -> None:
-    server = app.build(settings)
+async def _run(loaded: Loaded, sock: socket.socket) -> None:
+    settings = loaded.settings
+    server = app.build(settings, loaded.file)
     try:
         await server.start()
         await listener.Listener(

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from pathlib import Path
 
 import click
 import uvloop
@@ -34,14 +35,14 @@ def worker(loaded: Loaded) -> None:
                 "state in PostgreSQL (--database-url)."
             )
         jobs = settings.jobs.model_copy(update={"worker": True})
-        uvloop.run(_run(settings.model_copy(update={"jobs": jobs})))
+        uvloop.run(_run(settings.model_copy(update={"jobs": jobs}), loaded.file))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, config_file: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = app.build(settings)
+    server = app.build(settings, config_file)
     try:
         await server.start()
         if server.first_keys is not None:

@@ -113,8 +113,8 @@ class Bubblewrap:
     name = "bubblewrap"
     kin = False
 
-    def __init__(self, hidden: Sequence[Path]) -> None:
-        self._hidden = hidden
+    def __init__(self, server_files: Sequence[Path]) -> None:
+        self._server_files = server_files
 
     def command(self, place: Place, settings: InterpreterSettings) -> list[str]:
         """Return the command line. Raises ``FileNotFoundError`` without the program."""
@@ -125,7 +125,7 @@ class Bubblewrap:
             program,
             *_spaces(place),
             *_files(settings),
-            *_covers(self._hidden),
+            *_covers(self._server_files),
             "--remount-ro",
             "/",
             *("--chdir", "/mnt/data", "--seccomp", str(place.filter_), "--"),
@@ -161,18 +161,18 @@ def _files(settings: InterpreterSettings) -> list[str]:
     return [*arguments, "--ro-bind", str(_INSIDE), "/opt/inside"]
 
 
-def _covers(hidden: Sequence[Path]) -> list[str]:
-    """Lay something empty over what must not be seen, where it would be seen."""
+def _covers(server_files: Sequence[Path]) -> list[str]:
+    """Lay something empty over the server's files, where they would be seen."""
     arguments: list[str] = []
-    for path in _exposed(hidden):
+    for path in _exposed(server_files):
         empty = ["--size", "4096", "--tmpfs"] if path.is_dir() else ["--ro-bind", "/dev/null"]
         arguments += [*empty, str(path)]
     return arguments
 
 
-def _exposed(hidden: Sequence[Path]) -> list[Path]:
+def _exposed(server_files: Sequence[Path]) -> list[Path]:
     shown = {*system_paths(), *_CONFIGURATION}
-    real = (path.resolve() for path in hidden if path.exists())
+    real = (path.resolve() for path in server_files if path.exists())
     return [path for path in real if _within(str(path), shown)]
 
 
@@ -199,14 +199,14 @@ class Landlock:
     name = "landlock"
     kin = True
 
-    def __init__(self, hidden: Sequence[Path]) -> None:
-        self._hidden = hidden
+    def __init__(self, server_files: Sequence[Path]) -> None:
+        self._server_files = server_files
 
     def command(self, place: Place, settings: InterpreterSettings) -> list[str]:
         """Return the command line. Raises ``PermissionError`` where a secret would be seen."""
         if place.home is None:
             raise ValueError("This jail needs a folder.")
-        if exposed := _exposed(self._hidden):
+        if exposed := _exposed(self._server_files):
             raise PermissionError(f"{exposed[0]} lies where the code must read: move it elsewhere")
         data, scratch = str(place.home / "data"), str(place.home / "tmp")
         kernel = told(place, settings, data, [scratch])

@@ -29,10 +29,10 @@ _CALM_S: Final = 0.5
 class Sandboxes:
     """Gives out sessions by key. ``open`` before the first, ``close`` at the end."""
 
-    def __init__(self, settings: InterpreterSettings, hidden: Sequence[Path] = ()) -> None:
-        """``hidden`` are files and folders that no code may see wherever they lie."""
+    def __init__(self, settings: InterpreterSettings, server_files: Sequence[Path] = ()) -> None:
+        """``server_files`` are files and folders that no code may see wherever they lie."""
         self._settings = settings
-        self._hidden = hidden
+        self._server_files = server_files
         self._uids = Uids()
         self._jail: Jail | None = None
         self._choosing = asyncio.Lock()
@@ -132,7 +132,7 @@ class Sandboxes:
         reasons: list[str] = []
         for name, jail in _JAILS.items():
             if wanted in {"auto", name}:
-                found = jail(self._hidden)
+                found = jail(self._server_files)
                 try:
                     return found, await self._jailed(found)
                 except SandboxUnavailableError as error:

@@ -222,7 +222,7 @@ async def test_usage_is_recorded_and_taken_from_the_limits(start):
     limit, left = (answer.headers[f"x-ratelimit-{x}-requests"] for x in ("limit", "remaining"))
     assert int(left) < int(limit)
     await api.server.stop()  # writes down what is left
-    database = open_database(f"sqlite:///{api.server._settings.state_dir}/freehold.db")
+    database = open_database(f"sqlite:///{api.server.api.services.settings.state_dir}/freehold.db")
     rows = await database.read(lambda c: c.execute(select(usage_events)).mappings().all())
     await database.close()
     (row,) = rows
