@@ -133,6 +133,64 @@ async def test_files_of_the_code_are_given_and_named(house):
     assert (await api.server.client.client.get(f"/v1/files/{made}/content")).text == "6"
 
 
+DRAWING = """
+class Dot:
+    def _repr_png_(self):
+        return b"\\x89PNG dot"
+
+print("before")
+display(Dot())
+print("after")
+"""
+
+
+async def test_pictures_of_the_code_are_outputs_and_begin_the_answer(house):
+    api = await house({"tool_calls": [code(DRAWING)]}, {"text": "A dot."})
+
+    events = await api.stream_run("Draw a dot", tools=CODING)
+
+    [message] = [e["data"] for e in events if e["event"] == "thread.message.completed"]
+    [step, _] = [e["data"] for e in events if e["event"] == "thread.run.step.completed"]
+    outputs = step["step_details"]["tool_calls"][0]["code_interpreter"]["outputs"]
+    assert [output["type"] for output in outputs] == ["logs", "image", "logs"]
+    picture = outputs[1]["image"]["file_id"]
+    assert message["content"][0] == {"type": "image_file", "image_file": {"file_id": picture}}
+    assert message["content"][1]["text"]["value"] == "A dot."
+    shown = [
+        part
+        for event in events
+        if event["event"] == "thread.message.delta"
+        for part in event["data"]["delta"]["content"]
+    ]
+    assert shown[0] == {"index": 0, **message["content"][0]}
+    assert {part["index"] for part in shown[1:]} == {1}
+    content = await api.server.client.client.get(f"/v1/files/{picture}/content")
+    assert content.content == b"\x89PNG dot"
+    assert (await api.get(f"/files/{picture}"))["purpose"] == "assistants_output"
+
+
+async def test_session_that_reached_a_limit_is_told_and_the_run_goes_on(house):
+    endless = code("kept = 1\nwhile True: pass")
+    api = await house(
+        {"tool_calls": [endless]},
+        {"tool_calls": [code("print('kept' in globals(), open('/mnt/data/in.csv').read())")]},
+        {"text": "It took too long."},
+        interpreter={"wall_s": 0.3},
+    )
+    file_id = await uploaded(api, "in.csv", b"1")
+
+    run = await api.run(
+        "Count", tools=CODING, tool_resources={"code_interpreter": {"file_ids": [file_id]}}
+    )
+
+    assert run["status"] == "completed", run["last_error"]
+    first, second, _ = await api.steps(run)
+    [said] = first["step_details"]["tool_calls"][0]["code_interpreter"]["outputs"]
+    assert said["logs"] == "The session was ended: a call took longer than 0.3 s."
+    [said] = second["step_details"]["tool_calls"][0]["code_interpreter"]["outputs"]
+    assert said["logs"].endswith("False 1\n")
+
+
 async def test_our_tools_are_called_before_the_caller_is_asked(house):
     call = {"name": "weather", "arguments": "{}"}
     api = await house({"tool_calls": [call, code("print(1)")]}, {"text": "Both."})
