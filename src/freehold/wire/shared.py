@@ -24,6 +24,10 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were given, named as in the API; null counts as left out."""
+        return self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+
 
 class Query(BaseModel):
     """The parameters of a query: text that is read as what the field needs."""

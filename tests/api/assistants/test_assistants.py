@@ -67,6 +67,30 @@ async def test_assistant_is_shown_as_it_was_given(api):
     assert (await api.client.get(f"{PATH}/{answer['id']}")).json() == answer
 
 
+async def test_null_inside_a_tool_or_format_counts_as_left_out(api):
+    schema = {"type": "object", "properties": {"a": {"enum": [None, 1], "default": None}}}
+    function = {"name": "f", "description": None, "parameters": schema, "strict": None}
+    given = {
+        "model": "gpt-4o",
+        "tools": [
+            {"type": "file_search", "file_search": {"ranking_options": None}},
+            {"type": "function", "function": function},
+        ],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "s", "description": None, "schema": schema},
+        },
+    }
+    created = (await api.client.client.post(PATH, json=given)).json()  # beyond the description
+    answer = (await api.client.get(f"{PATH}/{created['id']}")).json()
+    assert answer == created
+    assert answer["tools"] == [
+        {"type": "file_search", "file_search": {}},
+        {"type": "function", "function": {"name": "f", "parameters": schema}},
+    ]
+    assert answer["response_format"]["json_schema"] == {"name": "s", "schema": schema}
+
+
 async def test_update_changes_what_is_given_and_nothing_else(api):
     first = await assistant(api, name="A", instructions="Be brief.", tools=[FUNCTION])
     path = f"{PATH}/{first['id']}"

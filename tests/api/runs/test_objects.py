@@ -127,6 +127,8 @@ async def test_what_is_not_there_is_not_found(house):
     ("fields", "param"),
     [
         ({"max_prompt_tokens": 255}, "max_prompt_tokens"),
+        ({"max_prompt_tokens": 2**63}, "max_prompt_tokens"),
+        ({"max_completion_tokens": 2**63}, "max_completion_tokens"),
         ({"temperature": 3}, "temperature"),
         ({"truncation_strategy": {"type": "last_messages"}}, "truncation_strategy.last_messages"),
         ({"tool_choice": "required"}, "tool_choice"),
@@ -143,6 +145,24 @@ async def test_wrong_field_is_named(house, fields, param):
 
     assert error["param"] == param
     assert (await api.get(f"/threads/{thread}/runs"))["data"] == []
+
+
+async def test_null_inside_an_override_counts_as_left_out(house):
+    api = await house({"text": "ok"})
+
+    given = {
+        "assistant_id": await api.assistant(),
+        "tools": [{"type": "file_search", "file_search": None}, {"type": "code_interpreter"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": None}},
+        "tool_choice": {"type": "code_interpreter", "function": None},
+    }
+    path = f"/threads/{await api.thread()}/runs"
+    begun = (await api.server.client.client.post(f"/v1{path}", json=given)).json()
+    run = await api.get(f"{path}/{begun['id']}")
+
+    assert run["tools"] == [{"type": "file_search"}, {"type": "code_interpreter"}]
+    assert run["response_format"]["json_schema"] == {"name": "s"}
+    assert run["tool_choice"] == {"type": "code_interpreter"}
 
 
 async def test_unknown_model_and_assistant_are_not_found(house):

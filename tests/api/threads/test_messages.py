@@ -79,6 +79,16 @@ async def test_parts_and_attachments_are_kept(api, thread):
     assert resources == {"code_interpreter": {"file_ids": [notes["id"]]}}
 
 
+async def test_attachment_without_tools_shows_none(api, thread):
+    file = await uploaded(api)
+    path, alone = f"{thread}/messages", {"file_id": file["id"]}
+    for attachment in (alone, {**alone, "tools": None}):
+        body = {**HELLO, "attachments": [attachment]}
+        message = (await api.client.client.post(path, json=body)).json()
+        assert (await api.client.get(f"{path}/{message['id']}")).json() == message
+        assert message["attachments"] == [alone]
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "param"),
     [

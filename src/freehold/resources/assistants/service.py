@@ -120,12 +120,8 @@ def settings_of(body: AssistantCreateParams | AssistantUpdateParams) -> dict[str
         "name": body.name,
         "description": body.description,
         "instructions": body.instructions,
-        "tools": [tool.model_dump(exclude_unset=True) for tool in body.tools or ()],
-        "response_format": (
-            wanted or "auto"
-            if isinstance(wanted, str | None)
-            else wanted.model_dump(exclude_unset=True, by_alias=True)
-        ),
+        "tools": [tool.given() for tool in body.tools or ()],
+        "response_format": wanted or "auto" if isinstance(wanted, str | None) else wanted.given(),
         "temperature": _SAMPLING if body.temperature is None else body.temperature,
         "top_p": _SAMPLING if body.top_p is None else body.top_p,
         "metadata": body.metadata or {},

@@ -127,7 +127,7 @@ def row(role: str, content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _new(body: MessageCreateParams) -> dict[str, Any]:
     given = body.content
     parts = [_text(given)] if isinstance(given, str) else [_part(part) for part in given]
-    attachments = [one.model_dump(exclude_unset=True) for one in body.attachments or ()]
+    attachments = [one.given() for one in body.attachments or ()]
     return row(body.role, parts) | {"attachments": attachments, "metadata": body.metadata or {}}
 
 

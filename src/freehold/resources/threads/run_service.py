@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from freehold.api.context import Context
@@ -38,6 +37,7 @@ from freehold.wire.runs import (
     RunUpdateParams,
     ThreadCreateAndRunParams,
 )
+from freehold.wire.shared import Params
 from freehold.wire.threads import ThreadCreateParams
 
 Row = Mapping[str, Any]
@@ -143,10 +143,7 @@ async def cancel(context: Context, thread_id: str, run_id: str) -> dict[str, Any
 
     row = await services.database.write(unit)
     services.jobs.wake()
-    shown = run_view.shown(row)
-    if row["status"] == "cancelling":
-        services.events.publish(run_id, stream.frame("thread.run.cancelling", shown))
-    return shown
+    return run_view.shown(row)
 
 
 async def submit(
@@ -173,7 +170,7 @@ async def _new_row(context: Context, thread_id: str, body: RunSettings) -> dict[
     rules.check_format(body.response_format)
     tools = assistant.tools
     if body.tools is not None:
-        tools = [tool.model_dump(exclude_unset=True) for tool in body.tools]
+        tools = [tool.given() for tool in body.tools]
     _check_choice(body, tools)
     _check_truncation(body)
     now = clock.now()
@@ -198,13 +195,10 @@ async def _new_row(context: Context, thread_id: str, body: RunSettings) -> dict[
 
 
 def _overrides(body: RunSettings, assistant: Assistant) -> dict[str, Any]:
-    def dumped(value: Any) -> Any:
-        if isinstance(value, BaseModel):
-            return value.model_dump(exclude_unset=True, by_alias=True)
-        return value
-
     def either(given: Any, otherwise: Any) -> Any:
-        return otherwise if given is None else dumped(given)
+        if isinstance(given, Params):
+            return given.given()
+        return otherwise if given is None else given
 
     return {
         "instructions": either(body.instructions, assistant.instructions or ""),
