@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -189,6 +190,17 @@ async def test_session_that_reached_a_limit_is_told_and_the_run_goes_on(house):
     assert said["logs"] == "The session was ended: a call took longer than 0.3 s."
     [said] = second["step_details"]["tool_calls"][0]["code_interpreter"]["outputs"]
     assert said["logs"].endswith("False 1\n")
+
+
+async def test_session_ends_with_its_thread(house):
+    api = await house({"tool_calls": [code("print(1)")]}, {"text": "One."})
+    run = await api.run("One", tools=CODING)
+    session = await api.server.server.api.services.sandboxes.session(run["thread_id"])
+    processes = session.life.jailed.family()
+
+    await api.server.client.delete(f"/v1/threads/{run['thread_id']}")
+
+    assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
 
 
 async def test_our_tools_are_called_before_the_caller_is_asked(house):

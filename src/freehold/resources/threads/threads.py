@@ -92,7 +92,7 @@ async def update(context: Context, thread_id: str, body: ThreadUpdateParams) -> 
 
 
 async def delete(context: Context, thread_id: str) -> ThreadDeleted:
-    """Delete the thread with its messages and runs; files and vector stores stay."""
+    """Delete the thread with its messages, runs and session; files and vector stores stay."""
     project = context.project_id
 
     def unit(connection: Connection) -> None:
@@ -100,6 +100,7 @@ async def delete(context: Context, thread_id: str) -> ThreadDeleted:
         store.change(connection, thread_id, deleted_at=clock.now())
 
     await context.services.database.write(unit)
+    await context.services.sandboxes.end(thread_id)
     return ThreadDeleted(id=thread_id, object="thread.deleted", deleted=True)
 
 
