@@ -12,9 +12,9 @@ from sqlalchemy import func, select, text
 import tiny_bert
 from freehold.core.errors import NotFoundError
 from freehold.documents.reader import Chunk
-from freehold.resources.vector_stores import search
+from freehold.resources.vector_stores import adding, search, service
 from freehold.storage import migrations
-from freehold.storage.tables import projects, vector_store_chunks
+from freehold.storage.tables import jobs, projects, vector_store_chunks
 from servers import InProcess, in_process
 
 STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50}}
@@ -63,6 +63,13 @@ class Shop:
     async def texts(self, store_id: str, query: str, **body: Any) -> list[str]:
         found = await self.post(f"/vector_stores/{store_id}/search", query=query, **body)
         return [each["content"][0]["text"] for each in found["data"]]
+
+    async def idle(self) -> None:
+        """Wait until nothing is indexed or removed."""
+        ours = jobs.c.kind.in_([adding.INDEX, service.REMOVE])
+        live = select(func.count()).where(ours, jobs.c.state.in_(["queued", "running"]))
+        while await self.api.server.api.services.database.read(lambda c: c.scalar(live)):
+            await asyncio.sleep(0.02)
 
     async def leftovers(self) -> int:
         """Return how many chunks, and words of chunks, are in the database."""
@@ -126,6 +133,28 @@ async def test_deleted_store_is_gone_and_its_files_stay(shop: Shop) -> None:
     assert len((await shop.get("/files"))["data"]) == 1
     while await shop.leftovers():
         await asyncio.sleep(0.02)
+
+
+async def test_file_added_by_several_at_once_is_there_once(shop: Shop) -> None:
+    store_id, file_id = await shop.store(), await shop.upload("The cat sat.")
+    path = f"/vector_stores/{store_id}/files"
+    await asyncio.gather(*(shop.post(path, file_id=file_id) for _ in range(6)))
+    assert (await shop.settled(store_id))["file_counts"]["total"] == 1
+    assert await shop.texts(store_id, "cat") == ["The cat sat."]
+
+
+async def test_store_deleted_while_files_come_leaves_nothing(shop: Shop) -> None:
+    file_ids = [await shop.upload(f"The cat sat on stone {n}.") for n in range(6)]
+    store_id = (await shop.post("/vector_stores", file_ids=file_ids[:3]))["id"]
+    adding = [
+        shop.api.client.post(f"/v1/vector_stores/{store_id}/files", json={"file_id": file_id})
+        for file_id in file_ids[3:]
+    ]
+    deleting = shop.delete(f"/vector_stores/{store_id}")
+    _, added = await asyncio.gather(deleting, asyncio.gather(*adding))
+    assert {answer.status_code for answer in added} <= {200, 404}
+    await shop.idle()
+    assert await shop.leftovers() == 0
 
 
 async def test_search_function_serves_runs(shop: Shop) -> None:

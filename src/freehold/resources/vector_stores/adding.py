@@ -11,7 +11,7 @@ from freehold.core.errors import BadRequestError, NotFoundError
 from freehold.data import limits
 from freehold.documents.chunking import Chunking
 from freehold.jobs.queue import Jobs
-from freehold.resources.vector_stores import store
+from freehold.resources.vector_stores import shown, store
 from freehold.wire.vector_stores import (
     AutoFileChunkingStrategyParam,
     StaticFileChunkingStrategyParam,
@@ -52,8 +52,10 @@ def add(connection: Connection, jobs: Jobs, to: Row[Any], files: Sequence[New]) 
     """Add files to a store in the caller's own unit, and return their numbers.
 
     One that is there already, cut in the same way, stays as it is. Raises ``NotFoundError`` for a
-    file that the project does not have, ``BadRequestError`` where there would be too many.
+    store or a file that is gone, ``BadRequestError`` where there would be too many.
     """
+    if not store.lock(connection, to.id):
+        raise shown.unknown(to.id)
     ids = [file.file_id for file in files]
     known = store.known_files(connection, to.project_id, ids)
     for file_id in ids:

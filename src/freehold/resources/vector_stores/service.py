@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from freehold.api.context import Context, Services
 from freehold.core import clock
-from freehold.core.errors import BadRequestError, NotFoundError
+from freehold.core.errors import BadRequestError
 from freehold.core.ids import new_id
 from freehold.core.page import page
 from freehold.resources.files import library
@@ -140,7 +140,7 @@ def drop(connection: Connection, services: Services, store_id: str) -> None:
 def found(row: Row[Any] | None, store_id: str, param: str | None = None) -> Row[Any]:
     """Return the row, or raise ``NotFoundError`` where there is none."""
     if row is None:
-        raise NotFoundError(f"No vector store found with id '{store_id}'.", param=param)
+        raise shown.unknown(store_id, param)
     return row
 
 
@@ -151,7 +151,7 @@ async def check(context: Context, store_ids: Sequence[str], param: str) -> None:
     known = {row.id for row in rows}
     for store_id in store_ids:
         if store_id not in known:
-            raise NotFoundError(f"No vector store found with id '{store_id}'.", param=param)
+            raise shown.unknown(store_id, param)
 
 
 def refuse_expired(row: Row[Any]) -> None:

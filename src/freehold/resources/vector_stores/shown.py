@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from freehold.core import clock
+from freehold.core.errors import NotFoundError
 from freehold.wire.vector_stores import (
     ExpiresAfterAnswer,
     FileCounts,
@@ -16,6 +17,11 @@ from freehold.wire.vector_stores import (
     VectorStoreFile,
     VectorStoreFileBatch,
 )
+
+
+def unknown(store_id: str, param: str | None = None) -> NotFoundError:
+    """Return what is said of a store that is not there."""
+    return NotFoundError(f"No vector store found with id '{store_id}'.", param=param)
 
 
 def is_expired(row: Row[Any]) -> bool:

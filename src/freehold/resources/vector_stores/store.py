@@ -60,8 +60,9 @@ def empty_some(connection: Connection, store_id: str, limit: int) -> bool:
 
 
 def emptied(connection: Connection, store_id: str) -> None:
-    """Note that a store's files have no chunks any more."""
-    of_store = update(vector_store_files).where(_FILE.vector_store_id == store_id)
+    """Note which files of a store have no chunks any more."""
+    holds = select(_CHUNK.seq).where(_CHUNK.file_seq == _FILE.seq).exists()
+    of_store = update(vector_store_files).where(_FILE.vector_store_id == store_id, ~holds)
     connection.execute(of_store.values(usage_bytes=0, chunks=0))
 
 
@@ -86,9 +87,9 @@ def counts(
 
 
 def known_files(connection: Connection, project_id: str, ids: Sequence[str]) -> set[str]:
-    """Return those of the files that the project has."""
+    """Return those of the files that the project has; they are not deleted before the unit ends."""
     mine = select(files.c.id).where(files.c.project_id == project_id, files.c.id.in_(ids))
-    return set(connection.scalars(mine))
+    return set(connection.scalars(mine.with_for_update(read=True, key_share=True)))
 
 
 def add_file(connection: Connection, row: Mapping[str, Any]) -> int:
@@ -150,9 +151,10 @@ def remove_file(connection: Connection, file_seq: int) -> None:
     connection.execute(delete(vector_store_files).where(_FILE.seq == file_seq))
 
 
-def lock(connection: Connection, store_id: str) -> None:
-    """Let nobody else write chunks of a store for the rest of this unit."""
-    connection.execute(select(_STORE.seq).where(_STORE.id == store_id).with_for_update())
+def lock(connection: Connection, store_id: str) -> bool:
+    """Have others that change the files of a store wait for this unit; False where it is gone."""
+    mine = select(_STORE.seq).where(_STORE.id == store_id, _STORE.deleted_at.is_(None))
+    return connection.scalar(mine.with_for_update()) is not None
 
 
 def write_chunks(

@@ -65,8 +65,8 @@ def _complete(
     connection: Connection, row: Row[Any], chunks: list[Chunk], vectors: list[bytes]
 ) -> None:
     """Write all that searches need, and say so, unless the file was taken out meanwhile."""
-    store.lock(connection, row.vector_store_id)
-    if not store.change_file(connection, row.seq, _GOING, status="completed"):
+    there = store.lock(connection, row.vector_store_id)
+    if not there or not store.change_file(connection, row.seq, _GOING, status="completed"):
         return
     rows: list[dict[str, Any]] = [
         {"start": chunk.start, "tokens": chunk.tokens, "text": chunk.text, "vector": vector}
