@@ -12,12 +12,17 @@ from freehold.engines.base import TextEngine
 async def native(
     bias: Mapping[str, float], vocabulary: VocabularyName | None, engine: TextEngine
 ) -> dict[int, float]:
-    """Return the bias by native token id. Raises where a token is not one token here."""
-    ids = [_number(key) for key in bias]
-    if vocabulary is not None:
-        table = await asyncio.to_thread(Vocabulary.load, vocabulary)
-        ids = await asyncio.gather(*(_translate(number, table, engine) for number in ids))
-    return dict(zip(ids, bias.values(), strict=True))
+    """Return the bias by native token id.
+
+    A token that is not one token here is never drawn, so that to disfavour it takes nothing.
+    Raises where such a token is favoured, and where the vocabulary has none of that id.
+    """
+    by_id = {_number(key): amount for key, amount in bias.items()}
+    if vocabulary is None:
+        return by_id
+    table = await asyncio.to_thread(Vocabulary.load, vocabulary)
+    pairs = [_translate(number, by_id[number], table, engine) for number in by_id]
+    return {token: amount for token, amount in await asyncio.gather(*pairs) if token is not None}
 
 
 def _number(key: str) -> int:
@@ -26,20 +31,28 @@ def _number(key: str) -> int:
     return int(key)
 
 
-async def _translate(number: int, table: Vocabulary, engine: TextEngine) -> int:
+async def _translate(
+    number: int, amount: float, table: Vocabulary, engine: TextEngine
+) -> tuple[int | None, float]:
     raw = table.bytes_of(number)
     if raw is None:
         raise _refused(str(number), "the model's vocabulary has no such token ID")
+    tokens = await _tokens(raw, engine)
+    if len(tokens) == 1:
+        return tokens[0], amount
+    if amount <= 0:
+        return None, amount
+    shown = raw.decode(errors="replace")
+    why = f"the token '{shown}' is not a single token of the engine that answers"
+    raise _refused(str(number), why)
+
+
+async def _tokens(raw: bytes, engine: TextEngine) -> list[int]:
+    """Return the native tokens of these bytes; none where they are a part of a character."""
     try:
-        text = raw.decode()
+        return await engine.tokenize(raw.decode())
     except UnicodeDecodeError:
-        raise _refused(str(number), "the token is a part of a character") from None
-    tokens = await engine.tokenize(text)
-    if len(tokens) != 1:
-        raise _refused(
-            str(number), f"the token '{text}' is not a single token of the engine that answers"
-        )
-    return tokens[0]
+        return []
 
 
 def _refused(key: str, why: str) -> BadRequestError:

@@ -7,6 +7,8 @@ import pytest
 from chats import CALLS, LOOSE, TOOL, asked
 from servers import scripted
 
+SEVERAL_HERE = {"several words": "1029", "part of a character": "1024"}  # of o200k
+
 
 async def only(api, **body):
     """Return the one choice of an answer."""
@@ -193,6 +195,16 @@ async def test_an_openai_token_is_biased_where_the_engine_has_it_as_one(start):
     assert list(bias.values()) == [-100]
     assert await (await engine(api)).detokenize(list(bias)) == "hello"
     assert (await api.refused(logit_bias={"999999999": 1}))["param"] == "logit_bias"
+
+
+@pytest.mark.parametrize("token", SEVERAL_HERE.values(), ids=SEVERAL_HERE)
+async def test_a_token_that_is_not_one_here_may_be_disfavoured_only(start, token):
+    api = await start()
+    await api.chat(logit_bias={token: -100, "24912": -1})
+    assert list((await engine(api)).requests[0].sampling.logit_bias.values()) == [-1]
+    error = await api.refused(logit_bias={token: 1})
+    assert (error["param"], error["code"]) == ("logit_bias", "invalid_value")
+    assert "is not a single token" in error["message"]
 
 
 async def test_own_ids_are_biased_by_native_token_ids(start):
