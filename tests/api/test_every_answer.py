@@ -61,7 +61,9 @@ async def test_an_operation_is_bound_or_says_that_it_is_not_built(shared, operat
 async def test_only_health_and_metrics_are_public(shared):
     for path in ("/health", "/ready", "/metrics"):
         assert (await send(shared, "GET", path)).status_code == 200
-    error(await send(shared, "POST", "/health"), 405)
+    answer = await send(shared, "POST", "/health")
+    error(answer, 405)
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 async def test_every_answer_carries_the_standing_headers(shared):
@@ -85,8 +87,9 @@ async def test_unknown_routes_and_methods_get_errors_in_openais_shape(shared):
         "Invalid URL" in error(await send(shared, "GET", "/v1/nothing", shared.key), 404)["message"]
     )
     error(await send(shared, "GET", "/", shared.key), 404)
-    refused = error(await send(shared, "PUT", "/v1/models", shared.key), 405)
-    assert "PUT" in refused["message"]
+    answer = await send(shared, "PUT", "/v1/files/file-x", shared.key)
+    assert "PUT" in error(answer, 405)["message"]
+    assert sorted(answer.headers["allow"].split(", ")) == ["DELETE", "GET"]
 
 
 async def test_bodies_that_are_no_json_get_errors_in_openais_shape(shared):

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from freehold.core.errors import APIError, RangeNotSatisfiableError
+from freehold.core.errors import APIError, MethodNotAllowedError, RangeNotSatisfiableError
 
 Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
@@ -50,7 +50,7 @@ def standing(request_id: str, organization: str | None, started: float) -> Heade
 
 
 def error_headers(error: APIError) -> Headers:
-    """Return what tells a client whether and when to try again."""
+    """Return what tells a client whether, when and how to try again."""
     headers: Headers = []
     if error.retry_after is not None:
         headers += [
@@ -59,6 +59,8 @@ def error_headers(error: APIError) -> Headers:
         ]
     if error.retryable is not None:
         headers.append((b"x-should-retry", b"true" if error.retryable else b"false"))
+    if isinstance(error, MethodNotAllowedError):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, RangeNotSatisfiableError):
         headers.append((b"content-range", b"bytes */%d" % error.size))
     if error.status == 413:

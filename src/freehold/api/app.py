@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -127,7 +127,7 @@ class _Exchange:
 
     async def _page(self) -> Page:
         if self.method not in ("GET", "HEAD"):
-            raise _wrong_method(self.method, self.path)
+            raise self._wrong_method(("GET", "HEAD"))
         if self.path == "/metrics":
             return Page(200, self.api.metrics.render(), CONTENT_TYPE.encode())
         if self.path == "/health":
@@ -143,8 +143,11 @@ class _Exchange:
         routes, parameters = found
         route = routes.get(self.method)
         if route is None:
-            raise _wrong_method(self.method, self.path)
+            raise self._wrong_method(routes)
         return route, parameters
+
+    def _wrong_method(self, allowed: Collection[str]) -> MethodNotAllowedError:
+        return MethodNotAllowedError(f"Not allowed to {self.method} on {self.path}.", allowed)
 
     async def _authenticate(self) -> None:
         headers = self.headers
@@ -370,10 +373,6 @@ def _checked(wire: type[BaseModel], value: Any) -> BaseModel:
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return value.decode("latin-1") if value else None
-
-
-def _wrong_method(method: str, path: str) -> MethodNotAllowedError:
-    return MethodNotAllowedError(f"Not allowed to {method} on {path}.")
 
 
 def _unknown(request_id: str) -> InternalServerError:

@@ -4,6 +4,7 @@ Classes are named as in the official SDK, which raises the class of the same nam
 Services raise them; one function in ``api/app.py`` renders them.
 """
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 
@@ -69,9 +70,15 @@ class NotFoundError(APIError):
 
 
 class MethodNotAllowedError(APIError):
+    """The path is known, but only by the ``allowed`` methods."""
+
     status = 405
     type = "invalid_request_error"
     default_code = "method_not_supported"
+
+    def __init__(self, message: str, allowed: Collection[str]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class ConflictError(APIError):

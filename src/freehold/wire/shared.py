@@ -7,7 +7,7 @@ dropped from the ``param`` of an error; the message of their errors is data for 
 
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
 
 _TAGS: dict[type, str] = {
     str: "<string>",
@@ -27,6 +27,18 @@ class Params(BaseModel):
     def given(self) -> dict[str, Any]:
         """Return the fields that were given, named as in the API; null counts as left out."""
         return self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+
+
+class Defaulted(Params):
+    """A request, or a part of one, in which null stands for a field's default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        fields = cast("dict[str, Any]", value)
+        return {name: given for name, given in fields.items() if given is not None}
 
 
 class Query(BaseModel):

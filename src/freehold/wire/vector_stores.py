@@ -4,9 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Tag
 
-from freehold.wire.shared import Answer, Params, Query, by_field, by_kind
+from freehold.wire.shared import Answer, Defaulted, Params, Query, by_field, by_kind
 
-Attributes = dict[str, str | float | bool]
+_Scalar = (
+    Annotated[str, Tag("<string>")]
+    | Annotated[float, Tag("<number>")]
+    | Annotated[bool, Tag("<boolean>")]
+)
+Attributes = dict[str, Annotated[_Scalar, by_kind("one of a string, number or boolean")]]
 FileStatus = Literal["in_progress", "completed", "cancelled", "failed"]
 
 
@@ -92,10 +97,19 @@ class FileBatchCreateParams(Params):
     attributes: Attributes | None = None
 
 
+_Member = Annotated[
+    Annotated[str, Tag("<string>")] | Annotated[float, Tag("<number>")],
+    by_kind("one of a string or number"),
+]
+
+
 class ComparisonFilter(Params):
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
     key: str
-    value: str | float | bool | list[str | float]
+    value: Annotated[
+        _Scalar | Annotated[list[_Member], Tag("<array>")],
+        by_kind("one of a string, number, boolean or array"),
+    ]
 
 
 class CompoundFilter(Params):
@@ -119,12 +133,12 @@ Filter = Annotated[
 ]
 
 
-class RankingOptions(Params):
+class RankingOptions(Defaulted):
     ranker: Literal["none", "auto", "default-2024-11-15", "default_2024_08_21"] = "auto"
     score_threshold: float = 0.0
 
 
-class VectorStoreSearchParams(Params):
+class VectorStoreSearchParams(Defaulted):
     """The body of ``searchVectorStore``."""
 
     query: Annotated[

@@ -323,6 +323,13 @@ async def test_threshold_and_ranker_are_honoured(api):
     assert (await scores(ranker="none"))[0] == 1.0
 
 
+async def test_null_in_a_search_is_the_default(api):
+    path, _ = await filled(api, *(f"The cat sat on {n} mats." for n in range(11)))
+    null = dict.fromkeys(("rewrite_query", "max_num_results", "filters", "ranking_options"))
+    page = await ok(api.client.post(f"{path}/search", json={"query": "please, cat", **null}))
+    assert (page["search_query"], len(page["data"])) == (["please, cat"], 10)
+
+
 async def test_search_filters_by_attributes(api):
     path, ids = await filled(api, "The cat sat.", "The cat ate.")
     for file_id, year in zip(ids, (2023, 2024), strict=True):
@@ -354,6 +361,17 @@ async def test_search_filters_by_attributes(api):
         ("/{id}/search", {"query": "x", "max_num_results": 51}, "max_num_results"),
         ("/{id}/search", {"query": ""}, "query"),
         ("/{id}/search", {"query": "x", "filters": {"type": "like"}}, "filters.type"),
+        (
+            "/{id}/search",
+            {"query": "x", "filters": {"type": "eq", "key": "k", "value": {}}},
+            "filters.value",
+        ),
+        (
+            "/{id}/search",
+            {"query": "x", "filters": {"type": "in", "key": "k", "value": [None]}},
+            "filters.value[0]",
+        ),
+        ("/{id}/files", {"file_id": "x", "attributes": {"a": {}}}, "attributes.a"),
         ("/{id}/file_batches", {}, "file_ids"),
         ("/{id}/file_batches", {"file_ids": []}, "file_ids"),
     ],
