@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ORDINARY = 4321
 LIMITS = {
-    "memory_mb": 256, "disk_mb": 16, "processes": 24, "files": 600, "wall_s": 4.0, "cpu_s": 2.0,
+    "memory_mb": 128, "disk_mb": 4, "processes": 24, "files": 600, "wall_s": 4.0, "cpu_s": 2.0,
     "output_kb": 64, "sessions": 8,
 }  # fmt: skip
 

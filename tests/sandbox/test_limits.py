@@ -21,7 +21,7 @@ BOMBS = {
         import os, time
         for number in range(8):
             if os.fork() == 0:
-                held = b"x" * (100 << 20)
+                held = b"x" * (50 << 20)
                 time.sleep(60)
         time.sleep(60)
     """,
@@ -38,16 +38,16 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 async def test_memory_is_counted_over_the_whole_session(prison, name):
     result = await prison.run("bomb", _dedent(BOMBS[name]))
-    assert result["error"] == ENDED + "it used more than 256 MB of memory."
+    assert result["error"] == ENDED + "it used more than 128 MB of memory."
     after = await prison.run("bomb", "'kept' in globals()")
-    assert after["text"].startswith("[A new session: it used more than 256 MB of memory.")
+    assert after["text"].startswith("[A new session: it used more than 128 MB of memory.")
     assert after["text"].endswith("False\n")
 
 
 async def test_memory_that_children_share_counts_once(prison):
     code = """
         import os, time
-        held = b"x" * (120 << 20)
+        held = b"x" * (60 << 20)
         children = []
         for number in range(6):
             child = os.fork()
@@ -167,14 +167,14 @@ async def test_files_without_number_end_the_session(prison):
 
 async def test_a_full_disk_is_an_error_of_the_code_or_the_end_of_the_session(prison):
     code = """
-        for number in range(64):
+        for number in range(128):
             with open(f"/mnt/data/{number}.bin", "wb") as file:
-                file.write(b"x" * (4 << 20))
+                file.write(b"x" * (1 << 20))
     """
     result = await prison.run("disk", _dedent(code))
     assert result["error"] in {
         "OSError: [Errno 28] No space left on device",
-        ENDED + "its files took more than 16 MB.",
+        ENDED + "its files took more than 4 MB.",
     }
 
 
