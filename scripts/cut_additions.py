@@ -39,6 +39,9 @@ OVERLAYS = {
     ],
     "ChatCompletionStreamOptions": ["include_obfuscation"],
     "CreateChatCompletionResponse": ["metadata"],
+    "CreateFileRequest": ["expires_after"],
+    "CreateUploadRequest": ["expires_after"],
+    "OpenAIFile": ["expires_at"],
     "CreateVectorStoreFileRequest": ["attributes"],
     "CreateVectorStoreFileBatchRequest": ["attributes", "files"],
     "VectorStoreFileObject": ["attributes"],
@@ -53,7 +56,8 @@ OVERLAYS = {
     ],
 }
 
-# By operation: a property of the JSON body, and those of its new values that are taken.
+# By operation: properties of the JSON body that are taken whole, and new values of others.
+PROPERTIES = {"createBatch": ["output_expires_after"]}
 VALUES = {"createBatch": {"endpoint": ["/v1/moderations"]}}
 
 DATA = Path(__file__).parent.parent / "src" / "freehold" / "data"
@@ -75,7 +79,7 @@ def main(source: str) -> None:
         "paths": paths,
         "schemas": cut_schemas(newer, set(older["components"]["schemas"]), [paths, overlays]),
         "overlays": overlays,
-        "operations": {name: cut_values(newer, name, taken) for name, taken in VALUES.items()},
+        "operations": {name: cut_body(newer, name) for name in sorted({*PROPERTIES, *VALUES})},
     }
     text = orjson.dumps(additions, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     (DATA / "openapi-additions.json").write_bytes(text)
@@ -113,8 +117,8 @@ def cut_overlay(newer: Node, name: str, fields: list[str]) -> Node:
     return overlay
 
 
-def cut_values(newer: Node, operation: str, taken: dict[str, list[str]]) -> Node:
-    """Return the listed values of properties of an operation's body, laid out as it is."""
+def cut_body(newer: Node, operation: str) -> Node:
+    """Return what is listed of an operation's body, laid out as it is."""
     body = next(
         method["requestBody"]["content"]["application/json"]["schema"]
         for item in newer["paths"].values()
@@ -122,9 +126,11 @@ def cut_values(newer: Node, operation: str, taken: dict[str, list[str]]) -> Node
         if isinstance(method, dict) and method.get("operationId") == operation
     )
     known = properties(newer, body)
-    if any(set(values) - set(known[name]["enum"]) for name, values in taken.items()):
-        raise SystemExit(f"The newer description of {operation} lacks some of {taken}")
-    schema = {"properties": {name: {"enum": values} for name, values in taken.items()}}
+    values = VALUES.get(operation, {})
+    if any(set(taken) - set(known[name]["enum"]) for name, taken in values.items()):
+        raise SystemExit(f"The newer description of {operation} lacks some of {values}")
+    whole = {name: plain(resolved(newer, known[name])) for name in PROPERTIES.get(operation, [])}
+    schema = {"properties": {**{name: {"enum": v} for name, v in values.items()}, **whole}}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 

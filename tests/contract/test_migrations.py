@@ -53,7 +53,7 @@ def test_schema_in_memory_is_the_migrated_one(tmp_path: Path) -> None:
 
     def statements(connection: Connection) -> set[str]:
         query = "SELECT sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'"
-        return set(connection.scalars(text(query)))
+        return {" ".join(str(sql).split()) for sql in connection.scalars(text(query))}
 
     with create_sqlite_engine(connect(None)).begin() as connection:
         metadata.create_all(connection)

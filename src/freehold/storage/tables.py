@@ -269,8 +269,10 @@ files = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("blob", Text, nullable=False),
+    moment("expires_at", nullable=True),  # gone for its project; its bytes go with the next sweep
     Index(None, "project_id", "seq"),
     Index(None, "organization_id", "bytes"),
+    Index(None, "expires_at"),
 )
 
 # What was appended to a file that the server is still making, in order.
@@ -302,6 +304,7 @@ uploads = Table(
     Column("md5", Text),
     Column("job_id", Text),
     Column("fault", Document),  # why completing failed
+    Column("file_expires_after_s", BigInteger),
     Index(None, "organization_id", "status"),
     Index(None, "status", "expires_at"),
 )
@@ -349,6 +352,7 @@ batches = Table(
     moment("expired_at", nullable=True),
     moment("cancelling_at", nullable=True),
     moment("cancelled_at", nullable=True),
+    Column("output_expires_after_s", BigInteger),
     Index(None, "project_id", "seq"),
 )
 

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from freehold.wire.files import ExpiresAfter
 from freehold.wire.shared import Answer, Params, Query
 
 Status = Literal[
@@ -25,6 +26,7 @@ class BatchCreateParams(Params):
     ]
     completion_window: Literal["24h"]
     metadata: dict[str, str] | None = None
+    output_expires_after: ExpiresAfter | None = None
 
 
 class BatchListParams(Query):

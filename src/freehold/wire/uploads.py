@@ -2,17 +2,18 @@
 
 from typing import Literal
 
-from freehold.wire.files import FileObject, FilePurpose
+from freehold.wire.files import ExpiresAfter, FileObject, FilePurpose
 from freehold.wire.shared import Answer, Params
 
 
 class UploadCreateParams(Params):
-    """The body of ``createUpload``; ``bytes`` is the size of the whole file."""
+    """The body of ``createUpload``; ``bytes`` and ``expires_after`` are about the whole file."""
 
     filename: str
     purpose: FilePurpose
     bytes: int
     mime_type: str
+    expires_after: ExpiresAfter | None = None
 
 
 class UploadCompleteParams(Params):

@@ -40,6 +40,18 @@ async def test_output_is_a_file_like_any_other(api):
     assert answer.json()["filename"] == f"{batch['id']}_output.jsonl"
 
 
+async def test_output_and_error_files_expire_as_asked_for(start):
+    api = await start(models=scripted({"when": "bad", "error": {"status": 500}}, {"text": "fine"}))
+    expiry = {"anchor": "created_at", "seconds": 7200}
+    batch = await ended(api, request("good"), request("bad"), output_expires_after=expiry)
+
+    for field in ("output_file_id", "error_file_id"):
+        file = (await api.client.get(f"/v1/files/{batch[field]}")).json()
+        assert file["expires_at"] == file["created_at"] + 7200
+    given = (await api.client.get(f"/v1/files/{batch['input_file_id']}")).json()
+    assert "expires_at" not in given
+
+
 async def test_lines_that_fail_go_to_the_error_file(start):
     api = await start(models=scripted({"error": {"status": 500}}))
     batch = await ended(api, request("bad"))

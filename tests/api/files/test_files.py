@@ -6,6 +6,7 @@ import re
 import pytest
 from sqlalchemy import insert
 
+from freehold.core import clock
 from freehold.data import limits
 from freehold.resources.organization import service as organization
 from freehold.storage.tables import projects
@@ -124,6 +125,45 @@ async def test_text_in_place_of_a_file_is_refused(api):
     files = {"purpose": (None, "assistants"), "file": (None, "text")}
     answer = await api.client.post("/v1/files", files=files, sends_invalid=True)
     assert answer.json()["error"]["message"].startswith("Invalid type for 'file'")
+
+
+EXPIRY = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
+
+
+async def test_file_says_when_it_expires_and_is_gone_then(api, monkeypatch):
+    form = {"purpose": "batch", **EXPIRY}
+    answer = await api.client.post("/v1/files", data=form, files={"file": ("a.jsonl", LINES)})
+    made = answer.json()
+    assert made["expires_at"] == made["created_at"] + 3600
+    assert [file["expires_at"] for file in (await listed(api))["data"]] == [made["expires_at"]]
+
+    monkeypatch.setattr(clock, "now", lambda: made["expires_at"])
+
+    assert (await listed(api))["data"] == []
+    for path in (f"/v1/files/{made['id']}", f"/v1/files/{made['id']}/content"):
+        assert (await api.client.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"expires_after[seconds]": "3599"}, "expires_after.seconds"),
+        ({"expires_after[seconds]": "2592001"}, "expires_after.seconds"),
+        ({"expires_after[seconds]": "-1"}, "expires_after.seconds"),
+        ({"expires_after[seconds]": "9" * 5000}, "expires_after.seconds"),
+        ({"expires_after[seconds]": "soon"}, "expires_after.seconds"),
+        ({"expires_after[anchor]": "last_active_at"}, "expires_after.anchor"),
+        ({"expires_after[days]": "3"}, "expires_after[days]"),
+    ],
+)
+async def test_wrong_expiry_is_refused(api, changed, param):
+    assert (await refused(api, purpose="assistants", **EXPIRY | changed))["param"] == param
+    assert blobs(api) == []
+
+
+async def test_half_an_expiry_is_refused(api):
+    half = {"expires_after[anchor]": "created_at"}
+    assert (await refused(api, purpose="assistants", **half))["param"] == "expires_after.seconds"
 
 
 async def test_unknown_field_is_refused(api):

@@ -14,10 +14,12 @@ SIZE = len(WHOLE)
 MD5 = hashlib.md5(WHOLE, usedforsecurity=False).hexdigest()
 
 
+BODY = {"filename": "a.jsonl", "purpose": "batch", "bytes": SIZE, "mime_type": "text/jsonl"}
+
+
 async def begun(api, size=SIZE, **fields):
     """Return the upload of a request that must succeed."""
-    body = {"filename": "a.jsonl", "purpose": "batch", "bytes": size, "mime_type": "text/jsonl"}
-    answer = await api.client.post("/v1/uploads", json={**body, **fields})
+    answer = await api.client.post("/v1/uploads", json={**BODY, "bytes": size, **fields})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -68,6 +70,24 @@ async def test_upload_is_pending_for_an_hour(api):
     assert upload["status"] == "pending"
     assert upload["expires_at"] - upload["created_at"] == 3600
     assert upload.get("file") is None
+
+
+async def test_file_expires_counted_from_when_the_upload_was_completed(api, monkeypatch):
+    expiry = {"anchor": "created_at", "seconds": 3600}
+    upload = await begun(api, expires_after=expiry)
+    parts = [await added(api, upload, half) for half in HALVES]
+    moment = upload["created_at"] + 1000
+    monkeypatch.setattr(clock, "now", lambda: moment)
+
+    file = (await completed(api, upload, *parts))["file"]
+
+    assert file["expires_at"] == moment + 3600
+    answer = await api.client.post(
+        "/v1/uploads",
+        json={**BODY, "expires_after": {**expiry, "seconds": 60}},
+        sends_invalid=True,
+    )
+    assert "expires_after.seconds" in await refused(answer)
 
 
 async def test_file_equals_the_parts_in_the_order_asked_for(api):

@@ -75,6 +75,7 @@ def test_operation_takes_the_values_that_are_laid_over_its_body():
     endpoints = body["properties"]["endpoint"]["enum"]
     assert endpoints[-1] == "/v1/moderations"
     assert len(endpoints) == 4
+    assert body["properties"]["output_expires_after"]["required"] == ["anchor", "seconds"]
     assert body["required"] == ["input_file_id", "endpoint", "completion_window"]
 
 

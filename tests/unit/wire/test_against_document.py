@@ -16,7 +16,7 @@ from freehold.wire import assistants, completions, messages, threads, vector_sto
 from freehold.wire.chat import ChatCompletion, CompletionCreateParams
 from freehold.wire.chat_chunk import ChatCompletionChunk
 from freehold.wire.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams
-from freehold.wire.files import FileDeleted, FileObject
+from freehold.wire.files import FileCreateParams, FileDeleted, FileObject
 from freehold.wire.models import Model, ModelDeleted, ModelList
 from freehold.wire.moderations import ModerationCreateParams
 from freehold.wire.runs import (
@@ -93,6 +93,7 @@ TYPED = {
         "CreateEmbeddingResponse",
         {"data[].embedding": "a string where encoding_format is base64"},
     ),
+    FileCreateParams: ("CreateFileRequest", {"file": "a part of the form, beside its fields"}),
     FileObject: (
         "OpenAIFile",
         {

@@ -110,6 +110,7 @@ async def _check_input(context: Context, file_id: str) -> None:
 
 def _new_row(context: Context, body: BatchCreateParams) -> dict[str, Any]:
     now = clock.now()
+    expiry = body.output_expires_after
     return {
         "id": new_id("batch"),
         "project_id": context.project_id,
@@ -121,6 +122,7 @@ def _new_row(context: Context, body: BatchCreateParams) -> dict[str, Any]:
         "completion_window": body.completion_window,
         "status": "validating",
         "metadata": body.metadata,
+        "output_expires_after_s": expiry.seconds if expiry else None,
         "created_at": now,
         "expires_at": now + limits.figure("batch", "completion_window_s"),
     }

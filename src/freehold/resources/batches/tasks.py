@@ -152,6 +152,7 @@ class _Work:
     async def finalize(self) -> None:
         """Turn what was gathered into files and end the batch, in one unit."""
         owner = Owner(self._batch.organization_id, self._batch.project_id)
+        lifetime = self._batch.output_expires_after_s
         async with AsyncExitStack() as stack:
             files: dict[str, Output] = {}
             for field, draft, name in (
@@ -160,7 +161,9 @@ class _Work:
             ):
                 if await self._is_empty(draft):
                     continue
-                making = library.finished_output(self._services, owner, name, "batch_output", draft)
+                making = library.finished_output(
+                    self._services, owner, name, "batch_output", draft, expires_after_s=lifetime
+                )
                 files[field] = await stack.enter_async_context(making)
             await self._job.write(lambda connection: self._end(connection, files))
 

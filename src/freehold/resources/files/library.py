@@ -55,6 +55,7 @@ def found(row: Row[Any] | None, file_id: str, param: str = "id") -> Row[Any]:
 
 def shown(row: Row[Any]) -> FileObject:
     """Return the file of a row as the API shows it."""
+    expiry = {} if row.expires_at is None else {"expires_at": row.expires_at}
     return FileObject(
         id=row.id,
         object="file",
@@ -63,6 +64,7 @@ def shown(row: Row[Any]) -> FileObject:
         filename=row.filename,
         purpose=row.purpose,
         status="processed",
+        **expiry,
     )
 
 
@@ -138,7 +140,13 @@ async def _pieces(services: Services, draft: str, after: int) -> list[Row[Any]]:
 
 @asynccontextmanager
 async def finished_output(
-    services: Services, owner: Owner, filename: str, purpose: OutputPurpose, draft: str
+    services: Services,
+    owner: Owner,
+    filename: str,
+    purpose: OutputPurpose,
+    draft: str,
+    *,
+    expires_after_s: int | None = None,
 ) -> AsyncGenerator["Output"]:
     """Give a file made of what was appended, for the caller's own unit to keep.
 
@@ -150,7 +158,8 @@ async def finished_output(
             async for piece in pieces:
                 await blob.write(piece)
         await blob.finish()
-        yield Output(blob, new_row(blob, owner, filename, purpose), draft)
+        row = new_row(blob, owner, filename, purpose, expires_after_s=expires_after_s)
+        yield Output(blob, row, draft)
 
 
 class Output:
@@ -170,10 +179,16 @@ class Output:
 
 
 async def record(
-    services: Services, draft: Draft, owner: Owner, filename: str, purpose: str
+    services: Services,
+    draft: Draft,
+    owner: Owner,
+    filename: str,
+    purpose: str,
+    *,
+    expires_after_s: int | None = None,
 ) -> FileObject:
     """Turn a finished draft into a file, as ``insert`` does."""
-    row = new_row(draft, owner, filename, purpose)
+    row = new_row(draft, owner, filename, purpose, expires_after_s=expires_after_s)
 
     def unit(connection: Connection) -> Row[Any]:
         draft.take_over(connection)
@@ -184,14 +199,22 @@ async def record(
 
 
 def new_row(
-    draft: Draft, owner: Owner, filename: str, purpose: str, file_id: str | None = None
+    draft: Draft,
+    owner: Owner,
+    filename: str,
+    purpose: str,
+    file_id: str | None = None,
+    *,
+    expires_after_s: int | None = None,
 ) -> dict[str, Any]:
     """Return the row of a new file with the bytes of a finished draft."""
+    now = clock.now()
     return {
         "id": file_id or new_id("file"),
         "organization_id": owner.organization_id,
         "project_id": owner.project_id,
-        "created_at": clock.now(),
+        "created_at": now,
+        "expires_at": None if expires_after_s is None else now + expires_after_s,
         "filename": filename,
         "purpose": purpose,
         "bytes": draft.size,

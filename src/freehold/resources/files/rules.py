@@ -1,21 +1,24 @@
 """What may be uploaded: purposes, names, sizes and the lines of training data."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 import orjson
+from pydantic import ValidationError
 
 from freehold.core import messages
 from freehold.core.errors import BadRequestError
 from freehold.data import limits
-from freehold.wire.files import FilePurpose
+from freehold.wire import errors
+from freehold.wire.files import FileCreateParams, FilePurpose
 
 PURPOSES: tuple[str, ...] = get_args(FilePurpose)
 _PICTURES = ("gif", "jpeg", "jpg", "png", "webp")
 _LINE_FEATURES = {"batch": "Batch API", "fine-tune": "Fine-Tuning API"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _HINT_CHARACTERS = 40
 
 
@@ -54,6 +57,20 @@ def check_size(size: int, purpose: str) -> None:
             "are allowed.",
             param="file",
         )
+
+
+def checked_form(purpose: str, expiry: Mapping[str, str]) -> FileCreateParams:
+    """Return the fields of a form as their wire type, or raise in OpenAI's words."""
+    fields: dict[str, Any] = {"purpose": purpose}
+    if expiry:
+        whole = {name: int(text) for name, text in expiry.items() if _NUMBER.fullmatch(text)}
+        fields["expires_after"] = {**expiry, **whole}
+    try:
+        sent = FileCreateParams.model_validate(fields)
+    except ValidationError as error:
+        raise errors.bad_request(error, fields) from None
+    limits.check("createFile", fields)
+    return sent
 
 
 def basename(filename: str) -> str:

@@ -13,7 +13,9 @@ from freehold.core.page import page
 from freehold.data import limits
 from freehold.resources.files import drafts, library, ranges, rules, store
 from freehold.resources.files.drafts import Draft
-from freehold.wire.files import FileDeleted, FileListParams, FileObject
+from freehold.wire.files import FileCreateParams, FileDeleted, FileListParams, FileObject
+
+_EXPIRY = {f"expires_after[{name}]": name for name in ("anchor", "seconds")}
 
 
 async def create(context: Context, form: Form) -> FileObject:
@@ -24,9 +26,12 @@ async def create(context: Context, form: Form) -> FileObject:
         upload = _Incoming(draft)
         async for part in form:
             await upload.take(part)
-        filename, purpose = await upload.complete()
+        filename, sent = await upload.complete()
         owner = library.Owner(context.principal.organization_id, context.project_id)
-        return await library.record(context.services, draft, owner, filename, purpose)
+        lifetime = sent.expires_after.seconds if sent.expires_after else None
+        return await library.record(
+            context.services, draft, owner, filename, sent.purpose, expires_after_s=lifetime
+        )
 
 
 class _Incoming:
@@ -36,6 +41,7 @@ class _Incoming:
         self._draft = draft
         self._purpose: str | None = None
         self._filename: str | None = None
+        self._expiry: dict[str, str] = {}
         self._lines = rules.TrainingLines()
 
     async def take(self, part: Part) -> None:
@@ -44,6 +50,8 @@ class _Incoming:
             rules.check_purpose(self._purpose)
         elif part.name == "file":
             await self._take_file(part)
+        elif part.name in _EXPIRY:
+            self._expiry[_EXPIRY[part.name]] = await part.text()
         else:
             raise messages.unknown(part.name)
         if self._purpose is not None and self._filename is not None:
@@ -68,17 +76,18 @@ class _Incoming:
     def _may_be_training(self) -> bool:
         return self._purpose in (None, "fine-tune") and rules.is_lines(self._filename or "")
 
-    async def complete(self) -> tuple[str, str]:
-        """Check what came, make it durable, and return the name and the purpose."""
+    async def complete(self) -> tuple[str, FileCreateParams]:
+        """Check what came, make it durable, and return the file's name and the other fields."""
         if self._filename is None:
             raise messages.missing("file")
         if self._purpose is None:
             raise messages.missing("purpose")
         rules.check_size(self._draft.size, self._purpose)
+        sent = rules.checked_form(self._purpose, self._expiry)
         await self._draft.finish()
         if self._purpose == "fine-tune":
             self._lines.check()
-        return self._filename, self._purpose
+        return self._filename, sent
 
 
 async def list_(context: Context, query: FileListParams) -> dict[str, Any]:
@@ -100,7 +109,7 @@ async def list_(context: Context, query: FileListParams) -> dict[str, Any]:
         )
 
     rows = await context.services.database.read(read)
-    return page([library.shown(row).model_dump() for row in rows], query.limit)
+    return page([library.shown(row).model_dump(exclude_unset=True) for row in rows], query.limit)
 
 
 async def retrieve(context: Context, file_id: str) -> FileObject:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, update
 from sqlalchemy import insert as sql_insert
 
+from freehold.core import clock
 from freehold.storage.tables import blobs, files, output_pieces
 
 _FILE = files.c
@@ -17,8 +18,8 @@ def insert(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 def find(connection: Connection, project_id: str, file_id: str) -> Row[Any] | None:
-    """Return the row of this id, None where the project has no such one."""
-    mine = select(files).where(_FILE.project_id == project_id, _FILE.id == file_id)
+    """Return the row of this id, None where the project has no such one, or it has expired."""
+    mine = select(files).where(_FILE.project_id == project_id, _FILE.id == file_id, _lasting())
     return connection.execute(mine).one_or_none()
 
 
@@ -32,7 +33,7 @@ def page(
     limit: int,
 ) -> list[Row[Any]]:
     """Return up to ``limit`` rows behind the ``seq`` of ``after``."""
-    statement = select(files).where(_FILE.project_id == project_id).limit(limit)
+    statement = select(files).where(_FILE.project_id == project_id, _lasting()).limit(limit)
     if purpose is not None:
         statement = statement.where(_FILE.purpose == purpose)
     if after is not None:
@@ -45,6 +46,13 @@ def remove(connection: Connection, project_id: str, file_id: str) -> bool:
     """Delete the row; False where the project has no such one."""
     statement = delete(files).where(_FILE.project_id == project_id, _FILE.id == file_id)
     return bool(connection.execute(statement).rowcount)
+
+
+def remove_expired(connection: Connection, limit: int) -> list[str]:
+    """Delete the rows of up to ``limit`` expired files and return the names of their blobs."""
+    expired = select(_FILE.seq).where(_FILE.expires_at <= clock.now()).limit(limit)
+    gone = delete(files).where(_FILE.seq.in_(expired)).returning(_FILE.blob)
+    return list(connection.scalars(gone))
 
 
 def stored_bytes(connection: Connection, organization_id: str) -> int:
@@ -108,6 +116,10 @@ def pieces(connection: Connection, draft: str, after: int, limit: int) -> list[R
 
 def remove_pieces(connection: Connection, draft: str) -> None:
     connection.execute(delete(output_pieces).where(output_pieces.c.draft == draft))
+
+
+def _lasting() -> ColumnElement[bool]:
+    return or_(_FILE.expires_at.is_(None), _FILE.expires_at > clock.now())
 
 
 def _writing(name: str) -> tuple[Any, ...]:

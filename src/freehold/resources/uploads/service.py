@@ -42,6 +42,7 @@ async def create(context: Context, body: UploadCreateParams) -> Upload:
         "bytes": body.bytes,
         "mime_type": body.mime_type,
         "status": "pending",
+        "file_expires_after_s": body.expires_after.seconds if body.expires_after else None,
     }
 
     def unit(connection: Connection) -> Row[Any]:

@@ -84,10 +84,9 @@ def _complete(connection: Connection, upload: Row[Any], draft: Draft) -> list[st
     """Turn the draft into the upload's file and return the blobs of its parts, now useless."""
     draft.take_over(connection)
     owner = library.Owner(upload.organization_id, upload.project_id)
-    library.insert(
-        connection,
-        library.new_row(draft, owner, upload.filename, upload.purpose, upload.file_id),
-    )
+    about = upload.filename, upload.purpose, upload.file_id
+    lifetime = upload.file_expires_after_s
+    library.insert(connection, library.new_row(draft, owner, *about, expires_after_s=lifetime))
     blobs = store.remove_parts(connection, upload.id)
     drafts.discard(connection, blobs)
     store.change(connection, upload.id, status="completed", job_id=None)
