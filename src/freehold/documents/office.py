@@ -1,6 +1,8 @@
 """The text of .docx and .pptx files: XML in a ZIP archive."""
 
+import lzma
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +12,11 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from freehold.documents.errors import UnreadableError
 
 _OLE: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+# What reading a ZIP archive, and XML in it, may raise where they are damaged.
+_FAULTS: Final = (
+    *(BadZipFile, EOFError, KeyError, NotImplementedError, OSError, ParseError, ValueError),
+    *(lzma.LZMAError, zlib.error),
+)
 # All that may come out of one archive.
 _MOST_BYTES: Final = 256 << 20
 _BLOCK: Final = 1 << 16
@@ -39,7 +46,7 @@ def _opened(path: Path) -> ZipFile:
             raise UnreadableError("The document is encrypted, or of an older format than its name.")
     try:
         return ZipFile(path)
-    except BadZipFile:
+    except _FAULTS:
         raise _damaged() from None
 
 
@@ -50,7 +57,7 @@ def _joined(archive: ZipFile, names: list[str], required: str) -> str:
         if sum(info.file_size for info in infos) > _MOST_BYTES:
             raise UnreadableError("The document is too large once it is unpacked.")
         texts = ["".join(_text(archive, info)) for info in infos]
-    except (BadZipFile, KeyError, ParseError, EOFError, NotImplementedError, ValueError):
+    except _FAULTS:
         raise _damaged() from None
     except RuntimeError:  # what zipfile says of encrypted parts
         raise UnreadableError("The document is encrypted.") from None

@@ -32,7 +32,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
         try:
             if encoding:
                 return _checked(data.decode(encoding))
-        except (UnicodeDecodeError, LookupError):
+        except (UnicodeError, LookupError):
             continue
     return _with(data, _guessed(data))
 

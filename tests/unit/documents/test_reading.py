@@ -142,6 +142,27 @@ def test_archive_that_would_fill_the_memory_is_refused(write):
     assert "too large" in reason(write("a.docx", data.getvalue())).message
 
 
+def spoiled(content, place, new):
+    """Return bytes of which some are others; a negative place counts from the archive's list."""
+    at = content.index(b"PK\x01\x02") - place if place < 0 else place
+    return content[:at] + new + content[at + len(new) :]
+
+
+@pytest.mark.parametrize(
+    ("place", "new"), [(47, b"\xff" * 8), (-6, b"\x99"), (-42, b"\xf0\xff\xff\xff"), (-47, b"\xab")]
+)
+def test_archive_that_is_damaged_anywhere_is_told_from_a_parser_that_broke(write, place, new):
+    name = "a.docx"
+    content = spoiled(documents.docx("Some words, and some more words."), place, new)
+    assert "damaged" in reason(write(name, content)).message
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "zip", "no-such"])
+def test_page_that_declares_nonsense_is_read_all_the_same(write, charset):
+    page = f'<meta charset="{charset}"><p>Καλημέρα</p>'
+    assert text_of(write("a.html", page)) == "Καλημέρα"
+
+
 async def test_child_gives_chunks(write):
     path = write("blob", "One sentence.\n" * 2000)
     chunks = await reader.Reader().chunks(path, "a.txt", AUTO, MOST)

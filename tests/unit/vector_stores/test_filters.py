@@ -70,7 +70,9 @@ def test_comparison_with_the_wrong_kind_of_value_is_refused(kind, value):
         filters.check(made(type=kind, key="region", value=value))
 
 
-def test_filter_beyond_all_measure_is_refused():
-    one = {"type": "eq", "key": "region", "value": "eu"}
+@pytest.mark.parametrize(
+    "one", [{"type": "eq", "key": "region", "value": "eu"}, {"type": "and", "filters": []}]
+)
+def test_filter_beyond_all_measure_is_refused(one):
     with pytest.raises(BadRequestError, match="too many comparisons"):
         filters.check(made(type="or", filters=[one] * 129))

@@ -66,9 +66,9 @@ def _kind(value: Any) -> type[Any] | None:
 
 
 def _checked(given: AnyFilter) -> int:
-    """Return how many comparisons there are."""
+    """Return how many comparisons there are; what combines none counts as one."""
     if isinstance(given, CompoundFilter):
-        return sum(_checked(part) for part in given.filters)
+        return max(1, sum(_checked(part) for part in given.filters))
     listed = isinstance(given.value, list)
     if listed != (given.type in ("in", "nin")):
         wanted = "an array" if not listed else "a string, a number or a boolean"
