@@ -38,8 +38,7 @@ from freehold.resources.organization.ratelimits import RateLimitFigures
 from freehold.resources.organization.service import FirstKeys
 from freehold.sandbox.pool import Sandboxes
 from freehold.storage.blobs_open import open_blobs
-from freehold.storage.events import Events
-from freehold.storage.open import open_database
+from freehold.storage.open import open_database, open_events
 from freehold.storage.vectors import Vectors
 
 log = logging.getLogger("freehold")
@@ -78,6 +77,7 @@ class Server:
         """Make what the first start makes and begin to load the default model."""
         self.first_keys = await organization.bootstrap(self._services.database)
         self._ledger.start()
+        self._services.events.start()
         self._crew.start()
         self._loading = asyncio.create_task(self._load_default())
 
@@ -91,6 +91,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loading
         await self._crew.stop()
+        await self._services.events.stop()
         await self._services.vectors.close()
         await self._services.sandboxes.close()
         await self.registry.close()
@@ -178,7 +179,7 @@ def build(settings: Settings, config_file: Path | None = None) -> Server:
         vectors=Vectors(
             database, settings.vector_cache_mb * 1_000_000, settings.vector_approximate_from
         ),
-        events=Events(),
+        events=open_events(settings.database_address),
         sandboxes=Sandboxes(settings.interpreter, server_files(settings, config_file)),
     )
     return Server(services, ledger, runtime)
