@@ -23,6 +23,7 @@ from freehold.resources.threads import (
     threads,
 )
 from freehold.resources.threads.run_follow import follow
+from freehold.storage.events import Listener
 from freehold.wire.runs import ToolOutput
 
 KIND = "runs.work"
@@ -31,11 +32,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A run whose work is written down, and the events that a stream of it begins with."""
+    """A run whose work is written down, and the events that a stream of it begins with.
+
+    ``results``: whether listeners are shown what searches found; ``past``: steps told of before.
+    """
 
     run: Row
     first: bytes
-    results: bool = False  # whether listeners are shown what searches found
+    results: bool = False
+    past: Sequence[str] = ()
 
 
 class Stretch(Protocol):
@@ -65,13 +70,25 @@ class _Begin:
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         with self._services.events.listen(self._run_id) as listener:
-            yield (await self.safely()).first
-            elsewhere = self._services.jobs.worker is None
-            told = follow(self._services.database, self._run_id) if elsewhere else listener.groups()
-            async with aclosing(told) as groups:
+            written = await self.safely()
+            yield written.first
+            async with aclosing(self._told_of(written, listener)) as groups:
                 async for frames in groups:
                     yield frames
         yield stream.DONE
+
+    def _told_of(self, written: Written, listener: Listener) -> AsyncGenerator[bytes, None]:
+        """Return what happens: as it is told in this process, or as the one at work relays it."""
+        if self._services.jobs.worker is not None:
+            return listener.groups()
+        return follow(
+            self._services.database,
+            self._run_id,
+            listener,
+            relayed=self._services.events.address is not None,
+            past=written.past,
+            results=written.results,
+        )
 
     async def safely(self) -> Written:
         """Begin, also where the client goes away meanwhile."""
@@ -88,13 +105,18 @@ class _Begin:
         job_id = self._services.jobs.enqueue(
             connection,
             KIND,
-            {"stream": self._told, "results": written.results},
+            {"stream": self._told, "results": written.results, "relay_to": self._relay_to()},
             project_id=written.run["project_id"],
             priority=URGENT,
             key=key_of(written.run),
             here=True,
         )
         return written, job_id
+
+    def _relay_to(self) -> str | None:
+        """Return where another process shall tell of the run, None where nobody would hear."""
+        elsewhere = self._services.jobs.worker is None
+        return self._services.events.address if self._told and elsewhere else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +152,12 @@ class Outputs:
             raise BadRequestError(f'Runs in status "{row["status"]}" do not accept tool outputs.')
         run = {**row, **values}
         waiting = step_store.unended(connection, self.run_id)[-1]
+        past = [step["id"] for step in step_store.of_run(connection, self.run_id)]
         step = self._answered(waiting)
         step_store.change(connection, step["id"], **step)
         queued = stream.frame("thread.run.queued", run_view.shown(run))
         done = stream.frame("thread.run.step.completed", step_view.shown(step, run, results=False))
-        return Written(run, done + queued)
+        return Written(run, done + queued, past=past)
 
     def _answered(self, step: Row) -> dict[str, Any]:
         """Return the step with its outputs, all of which must have been given."""

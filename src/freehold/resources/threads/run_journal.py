@@ -28,7 +28,6 @@ from freehold.resources.threads.run_end import Ended
 from freehold.resources.threads.run_pen import Pen
 from freehold.resources.threads.run_state import Ending
 from freehold.storage.database import Database
-from freehold.storage.events import Events
 
 Row = dict[str, Any]
 Content = Sequence[Mapping[str, Any]]
@@ -38,10 +37,12 @@ Used = tuple[int, int]  # tokens of a prompt, tokens of an answer
 class Journal:
     """The state of one run while its job works on it. ``steps`` holds those that have ended.
 
-    ``results`` says whether those who listen are shown what searches found.
+    ``publish`` takes events; ``results`` says whether they show what searches found.
     """
 
-    def __init__(self, job: JobContext, run_id: str, events: Events, *, results: bool) -> None:
+    def __init__(
+        self, job: JobContext, run_id: str, publish: Callable[[bytes], None], *, results: bool
+    ) -> None:
         self.run: Row = {}
         self.thread: Row = {}
         self.steps: list[Row] = []
@@ -53,7 +54,7 @@ class Journal:
         self._job = job
         self._run_id = run_id
         self._results = results
-        self._pen = Pen(job, lambda frame: events.publish(run_id, frame))
+        self._pen = Pen(job, publish)
 
     async def begin(self, database: Database) -> bool:
         """Read all there is, and set the run to work; False where it is not to be worked on."""

@@ -1,6 +1,10 @@
 """The jobs behind runs: one for each stretch of work, one that ends those that wait too long."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -9,11 +13,15 @@ from freehold.api.tasks import task
 from freehold.core import clock
 from freehold.core.errors import ServiceUnavailableError
 from freehold.jobs.job import Failure, JobCancelledError, JobContext, LeaseLostError
-from freehold.resources.threads import run_end, run_store, stream
+from freehold.resources.threads import run_end, run_store, run_view, stream
 from freehold.resources.threads.loop import Loop
 from freehold.resources.threads.loop_calls import EXPIRY
 from freehold.resources.threads.run_begin import KIND, run_of
 from freehold.resources.threads.run_journal import Journal
+from freehold.resources.threads.run_relay import Relay
+from freehold.storage import notify
+
+_STOPPING: Final = "The server is shutting down."
 
 
 def fail(connection: Connection, failure: Failure) -> None:
@@ -23,19 +31,38 @@ def fail(connection: Connection, failure: Failure) -> None:
         failed = failure.state == "failed"
         error = run_end.fault("server_error", failure.reason) if failed else None
         run_end.end(connection, row, failure.state, error=error)
+    if address := failure.payload.get("relay_to"):
+        notify.send(connection, address, run_of(failure.key))
 
 
 @task(KIND, on_failure=fail)
 async def work(services: Services, job: JobContext) -> None:
     """Advance a run until it has ended or waits for outputs."""
     run_id = run_of(job.key)
-    journal = Journal(job, run_id, services.events, results=job.payload["results"])
-    try:
+    async with _telling(services, job, run_id) as publish:
+        journal = Journal(job, run_id, publish, results=job.payload["results"])
         if await journal.begin(services.database):
             await _Supervised(services, job, journal).run()
+
+
+@asynccontextmanager
+async def _telling(
+    services: Services, job: JobContext, run_id: str
+) -> AsyncGenerator[Callable[[bytes], None], None]:
+    """Give the way to tell of a run those who listen to it, here or where it is streamed."""
+    address = job.payload.get("relay_to")
+    if address is not None:
+        relay = Relay(services.database, address, run_id)
+        try:
+            yield relay.publish
+        finally:
+            await relay.close()
+        return
+    publish = partial(services.events.publish, run_id)
+    try:
+        yield publish
     except (asyncio.CancelledError, LeaseLostError):
-        stopping = ServiceUnavailableError("The server is shutting down.", retry_after=5)
-        services.events.publish(run_id, stream.error_frame(stopping))
+        publish(stream.error_frame(ServiceUnavailableError(_STOPPING, retry_after=5)))
         raise
     finally:
         services.events.end(run_id)
@@ -51,8 +78,7 @@ class _Supervised:
 
     async def run(self) -> None:
         if self._job.cancelled.is_set():
-            await self._journal.end("cancelled")
-            raise JobCancelledError
+            await self._cancel()
         left = max(0, self._journal.run["expires_at"] - clock.now())
         work = asyncio.create_task(self._loop.go_on())
         cancelled = asyncio.create_task(self._job.cancelled.wait())
@@ -74,10 +100,15 @@ class _Supervised:
         if work.cancelled() and not self._job.cancelled.is_set():
             await self._journal.end("expired", content=self._loop.written)
         elif work.cancelled():
-            await self._journal.end("cancelled", content=self._loop.written)
-            raise JobCancelledError
+            await self._cancel()
         elif error is not None:
             await self._loop.fail(error)
+
+    async def _cancel(self) -> None:
+        cancelling = {**self._journal.run, "status": "cancelling"}
+        self._journal.tell("thread.run.cancelling", run_view.shown(cancelling))
+        await self._journal.end("cancelled", content=self._loop.written)
+        raise JobCancelledError
 
 
 @task(EXPIRY)

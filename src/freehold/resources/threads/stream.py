@@ -8,6 +8,8 @@ import orjson
 from freehold.core.errors import APIError
 
 DONE = b"event: done\ndata: [DONE]\n\n"
+_MESSAGE_DELTA = "thread.message.delta"
+_STEP_DELTA = "thread.run.step.delta"
 
 
 def frame(event: str, data: Mapping[str, Any]) -> bytes:
@@ -22,8 +24,20 @@ def error_frame(error: APIError) -> bytes:
 
 def message_delta(message_id: str, content: list[dict[str, Any]]) -> bytes:
     """Return the event of new parts, or new pieces of parts, of a message."""
-    delta = {"id": message_id, "object": "thread.message.delta", "delta": {"content": content}}
-    return frame("thread.message.delta", delta)
+    return delta_frame(_MESSAGE_DELTA, message_id, {"content": content})
+
+
+def delta_frame(kind: str, object_id: str, delta: Mapping[str, Any]) -> bytes:
+    """Return the event of a delta of this kind, which is also the name of its object."""
+    return frame(kind, {"id": object_id, "object": kind, "delta": delta})
+
+
+def delta_of(frame: bytes) -> dict[str, Any] | None:
+    """Return the delta of an event, with its object's id, None where it is none."""
+    name, _, data = frame.partition(b"\n")
+    if not name.endswith(b".delta"):
+        return None
+    return orjson.loads(data.removeprefix(b"data: "))
 
 
 class TextDeltas:
@@ -32,7 +46,7 @@ class TextDeltas:
     def __init__(self, message_id: str, index: int) -> None:
         head: dict[str, Any] = {
             "id": message_id,
-            "object": "thread.message.delta",
+            "object": _MESSAGE_DELTA,
             "delta": {"content": []},
         }
         start = orjson.dumps(head).removesuffix(b"]}}")
@@ -52,9 +66,4 @@ class TextDeltas:
 def step_delta(step_id: str, calls: list[dict[str, Any]]) -> bytes:
     """Return the event of new calls, or new pieces of calls, of a step."""
     details = {"type": "tool_calls", "tool_calls": calls}
-    delta = {
-        "id": step_id,
-        "object": "thread.run.step.delta",
-        "delta": {"step_details": details},
-    }
-    return frame("thread.run.step.delta", delta)
+    return delta_frame(_STEP_DELTA, step_id, {"step_details": details})
