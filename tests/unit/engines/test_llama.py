@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -151,6 +152,13 @@ async def test_text_comes_in_whole_characters(engine):
     *deltas, _ = await events_of(engine, ask(schema=schema, logprobs=0, max_tokens=50))
     assert "".join(delta.text for delta in deltas) == '"日本語é"'
     assert b"".join(t.bytes for d in deltas for t in d.logprobs).decode() == '"日本語é"'
+
+
+async def test_a_book_is_refused_before_it_is_read_to_its_end(engine):
+    with pytest.raises(BadRequestError) as refusal:
+        await events_of(engine, ask("word " * 600_000))
+    (counted,) = re.findall(r"resulted in at least (\d+) tokens", refusal.value.message)
+    assert engine.window < int(counted) < 100_000
 
 
 async def test_answer_without_a_limit_ends_at_the_window(engine):

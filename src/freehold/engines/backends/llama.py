@@ -11,7 +11,7 @@ from typing import Self
 
 from freehold.core.errors import BadRequestError
 from freehold.engines.backends.kept import Kept, lost
-from freehold.engines.backends.llama_answer import Answer, evicted, too_long
+from freehold.engines.backends.llama_answer import FAR, Answer, evicted, too_long
 from freehold.engines.backends.llama_channel import EngineLostError, EvictedError
 from freehold.engines.backends.llama_control import Control
 from freehold.engines.backends.llama_gguf import DamagedFileError, ModelFile, read_head
@@ -309,7 +309,9 @@ class LlamaEngine:
     async def _start(self) -> _Running:
         slots = Slots(self._child.context)
         process = await LlamaProcess.start(self._child, slots.idle)
-        return _Running(process, Control(process.control, self._child.marker), slots)
+        far = FAR * self._child.context
+        control = Control(process.control, self._child.marker, enough=far)
+        return _Running(process, control, slots)
 
 
 def _head(weights: Path) -> ModelFile:

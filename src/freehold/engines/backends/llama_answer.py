@@ -20,6 +20,7 @@ from freehold.engines.stopping import LoopWatch
 _log = logging.getLogger(__name__)
 _TOO_LONG = "exceed_context_size_error"
 _POOL_FULL = "Context size has been exceeded"
+FAR = 2  # prompts of more than so many windows need not be counted to their end
 
 
 class Answer:
@@ -130,9 +131,10 @@ def too_long(tokens: int, window: int, *, chat: bool) -> BadRequestError:
     """Return the error for a prompt that does not fit the window, in OpenAI's words."""
     what = "your messages resulted in" if chat else "your prompt has"
     ending = "messages" if chat else "prompt"
+    least = "at least " if tokens > FAR * window else ""
     return BadRequestError(
         f"This model's maximum context length is {window} tokens. However, {what} "
-        f"{tokens} tokens. Please reduce the length of the {ending}.",
+        f"{least}{tokens} tokens. Please reduce the length of the {ending}.",
         param=ending,
         code="context_length_exceeded",
     )

@@ -1,6 +1,6 @@
 """llama.cpp's HTTP endpoints on its private Unix socket: tokens and text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from freehold.engines.backends.llama_score import Piece
 from freehold.engines.backends.llama_wire import EnginePrompt, Shown
 
 _TIMEOUT_S = 60.0
+# A text of more characters a token than any language has is counted slice by slice.
+_MOST_OF_A_TOKEN = 16
+_SLICE = 50_000
 
 
 class _Tokens(msgspec.Struct):
@@ -37,10 +40,14 @@ class _Count(msgspec.Struct):
 
 
 class Control:
-    """A client of one child. Every call raises ``EngineLostError`` when that is gone."""
+    """A client of one child. Every call raises ``EngineLostError`` when that is gone.
 
-    def __init__(self, socket: Path, marker: str = "") -> None:
+    A text that takes far more than ``enough`` tokens may be counted no further than that.
+    """
+
+    def __init__(self, socket: Path, marker: str = "", *, enough: int | None = None) -> None:
         self._marker = marker
+        self._enough = enough
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
                 uds=str(socket),
@@ -65,10 +72,28 @@ class Control:
         return await self.tokenize_prompt("a") != await self.tokenize("a")
 
     async def count(self, prompt: EnginePrompt) -> int:
-        """Return how many tokens a prompt takes exactly as a request with it would be read."""
+        """Return how many tokens a prompt takes exactly as a request with it would be read.
+
+        A book is not read to its end, which would take minutes: more than ``enough`` is returned.
+        """
+        if counted := await self._count_far(prompt):
+            return counted
         if isinstance(prompt, Shown):
             return await self._count_shown(prompt)
         return len(await self.tokenize_prompt(prompt))
+
+    async def _count_far(self, prompt: EnginePrompt) -> int | None:
+        """Return a number above ``enough`` for a prompt that is far too long, else None."""
+        texts = list(_texts(prompt))
+        if self._enough is None or sum(map(len, texts)) <= self._enough * _MOST_OF_A_TOKEN:
+            return None
+        counted = 0
+        for text in texts:
+            for start in range(0, len(text), _SLICE):
+                counted += len(await self.tokenize(text[start : start + _SLICE]))
+                if counted > self._enough:
+                    return counted
+        return None
 
     async def _count_shown(self, prompt: Shown) -> int:
         """Count through the child's own template, which writes one message as it stands."""
@@ -104,6 +129,15 @@ class Control:
         except httpx.HTTPError as error:
             raise EngineLostError from error
         return answer.content
+
+
+def _texts(prompt: EnginePrompt) -> Iterator[str]:
+    if isinstance(prompt, Shown):
+        yield prompt.prompt_string
+    elif isinstance(prompt, str):
+        yield prompt
+    else:
+        yield from (piece for piece in prompt if isinstance(piece, str))
 
 
 def _bytes(piece: str | list[int]) -> bytes:
