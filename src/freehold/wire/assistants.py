@@ -8,6 +8,7 @@ from freehold.wire.chat import ResponseFormat
 from freehold.wire.shared import (
     Answer,
     FunctionDefinition,
+    Id,
     ListQuery,
     Params,
     by_field,
@@ -60,11 +61,11 @@ AssistantResponseFormatOptionParam = Annotated[
 
 
 class ToolResourcesCodeInterpreter(Params):
-    file_ids: list[str] | None = None
+    file_ids: list[Id] | None = None
 
 
 class ToolResourcesFileSearch(Params):
-    vector_store_ids: list[str] | None = None
+    vector_store_ids: list[Id] | None = None
 
 
 class ToolResources(Params):
@@ -77,7 +78,7 @@ class ToolResources(Params):
 class ToolResourcesFileSearchVectorStore(Params):
     """A vector store to be made together with what it is for."""
 
-    file_ids: list[str] | None = None
+    file_ids: list[Id] | None = None
     chunking_strategy: FileChunkingStrategyParam | None = None
     metadata: dict[str, str] | None = None
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from freehold.wire.files import ExpiresAfter
-from freehold.wire.shared import Answer, Params, Query
+from freehold.wire.shared import Answer, Id, Params, Query
 
 Status = Literal[
     "validating",
@@ -20,7 +20,7 @@ Status = Literal[
 class BatchCreateParams(Params):
     """The body of ``createBatch``."""
 
-    input_file_id: str
+    input_file_id: Id
     endpoint: Literal[
         "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations"
     ]

@@ -64,6 +64,8 @@ def _told(fault: ErrorDetails) -> BadRequestError:
         case "wrong_field":
             field, _, values = fault["msg"].partition(":")
             told = _wrong_branch(param, field, values.split(","), value)
+        case "wrong_text":
+            told = messages.no_match(param, fault["msg"])
         case "literal_error":
             supported = re.findall(r"'([^']*)'", fault.get("ctx", {}).get("expected", ""))
             told = _wrong_choice(param, supported, value)

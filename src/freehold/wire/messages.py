@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Tag
 
 from freehold.wire.assistants import CodeInterpreterToolParam, CursorQuery
-from freehold.wire.shared import Answer, Params, by_field, by_kind
+from freehold.wire.shared import Answer, Id, Params, by_field, by_kind
 
 Status = Literal["in_progress", "incomplete", "completed"]
 IncompleteReason = Literal[
@@ -15,7 +15,7 @@ Detail = Literal["auto", "low", "high"]
 
 
 class ImageFile(Params):
-    file_id: str
+    file_id: Id
     detail: Detail | None = None
 
 
@@ -65,7 +65,7 @@ AttachmentTool = Annotated[
 class Attachment(Params):
     """A file that comes with a message, and the tools that get it."""
 
-    file_id: str
+    file_id: Id
     tools: list[AttachmentTool] | None = None
 
 

@@ -11,7 +11,7 @@ from freehold.wire.assistants import (
     ToolResources,
 )
 from freehold.wire.messages import MessageCreateParams
-from freehold.wire.shared import Answer, Params, Query, by_field, by_kind
+from freehold.wire.shared import Answer, Id, Params, Query, by_field, by_kind
 from freehold.wire.threads import ThreadCreateParams
 
 RunStatus = Literal[
@@ -57,7 +57,7 @@ AssistantToolChoiceOption = Annotated[
 class RunSettings(Params):
     """What both ways of creating a run take; each overrides the assistant's."""
 
-    assistant_id: str
+    assistant_id: Id
     instructions: str | None = None
     max_completion_tokens: int | None = None
     max_prompt_tokens: int | None = None

@@ -5,9 +5,10 @@ that a fault is reported once, of the branch that was meant. Their tags stand in
 dropped from the ``param`` of an error; the message of their errors is data for ``errors.py``.
 """
 
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 _TAGS: dict[type, str] = {
     str: "<string>",
@@ -17,6 +18,18 @@ _TAGS: dict[type, str] = {
     int: "<number>",
     float: "<number>",
 }
+
+
+_NO_NUL: Final = r"[^\x00]*"  # what not every database could look for
+
+
+def _check_id(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("wrong_text", _NO_NUL)
+    return value
+
+
+Id = Annotated[str, AfterValidator(_check_id)]
 
 
 class Params(BaseModel):

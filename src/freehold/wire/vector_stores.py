@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Tag
 
-from freehold.wire.shared import Answer, Defaulted, Params, Query, by_field, by_kind
+from freehold.wire.shared import Answer, Defaulted, Id, Params, Query, by_field, by_kind
 
 _Scalar = (
     Annotated[str, Tag("<string>")]
@@ -44,7 +44,7 @@ FileChunkingStrategyParam = Annotated[
 class VectorStoreCreateParams(Params):
     """The body of ``createVectorStore``."""
 
-    file_ids: list[str] | None = None
+    file_ids: list[Id] | None = None
     name: str | None = None
     expires_after: ExpiresAfter | None = None
     chunking_strategy: FileChunkingStrategyParam | None = None
@@ -77,7 +77,7 @@ class FileListParams(PageQuery):
 class FileCreateParams(Params):
     """The body of ``createVectorStoreFile``."""
 
-    file_id: str
+    file_id: Id
     chunking_strategy: FileChunkingStrategyParam | None = None
     attributes: Attributes | None = None
 
@@ -91,7 +91,7 @@ class FileUpdateParams(Params):
 class FileBatchCreateParams(Params):
     """The body of ``createVectorStoreFileBatch``: files that share all, or each with its own."""
 
-    file_ids: list[str] | None = None
+    file_ids: list[Id] | None = None
     files: list[FileCreateParams] | None = None
     chunking_strategy: FileChunkingStrategyParam | None = None
     attributes: Attributes | None = None

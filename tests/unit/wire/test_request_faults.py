@@ -6,8 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from freehold.core.errors import BadRequestError
+from freehold.wire.assistants import AssistantCreateParams
+from freehold.wire.batches import BatchCreateParams
 from freehold.wire.chat import CompletionCreateParams
 from freehold.wire.errors import bad_request
+from freehold.wire.messages import MessageCreateParams
+from freehold.wire.runs import RunCreateParams
+from freehold.wire.vector_stores import FileBatchCreateParams, VectorStoreCreateParams
 
 ROLES = "'developer', 'system', 'user', 'assistant', 'tool', and 'function'"
 USER = {"role": "user", "content": "Hi"}
@@ -185,3 +190,40 @@ def test_a_body_that_is_no_object_is_refused_as_such(sent):
     fault = fault_of(sent)
     assert fault.message.startswith("Invalid type for the request body: expected an object")
     assert (fault.param, fault.code) == (None, "invalid_type")
+
+
+NUL = "file-a\0"
+MESSAGE = {"role": "user", "content": "Hi"}
+PICTURE = {"type": "image_file", "image_file": {"file_id": NUL}}
+
+
+@pytest.mark.parametrize(
+    ("wire", "sent", "param"),
+    [
+        (RunCreateParams, {"assistant_id": NUL}, "assistant_id"),
+        (
+            BatchCreateParams,
+            {"input_file_id": NUL, "endpoint": "/v1/embeddings", "completion_window": "24h"},
+            "input_file_id",
+        ),
+        (
+            AssistantCreateParams,
+            {"model": "m", "tool_resources": {"file_search": {"vector_store_ids": [NUL]}}},
+            "tool_resources.file_search.vector_store_ids[0]",
+        ),
+        (
+            MessageCreateParams,
+            {**MESSAGE, "attachments": [{"file_id": NUL}]},
+            "attachments[0].file_id",
+        ),
+        (MessageCreateParams, {**MESSAGE, "content": [PICTURE]}, "content[0].image_file.file_id"),
+        (VectorStoreCreateParams, {"file_ids": ["a", NUL]}, "file_ids[1]"),
+        (FileBatchCreateParams, {"files": [{"file_id": NUL}]}, "files[0].file_id"),
+    ],
+)
+def test_id_with_a_nul_never_reaches_the_database(wire, sent, param):
+    with pytest.raises(ValidationError) as caught:
+        wire.model_validate(sent)
+    refused = bad_request(caught.value, sent)
+    assert (refused.param, refused.code) == (param, "invalid_value")
+    assert refused.message.startswith(f"Invalid '{param}': string does not match pattern.")
