@@ -1,36 +1,12 @@
-"""The operations as one OpenAPI document, for a fuzzer that reads nothing else of ours."""
+"""All operations that are built, as one OpenAPI document for a fuzzer that reads nothing else."""
 
 from typing import Any
 
+from freehold import resources
+from freehold.api.operation import discover
 from freehold.data import document
 
-OPERATIONS = (
-    "createChatCompletion",
-    "createCompletion",
-    "createEmbedding",
-    "listModels",
-    "retrieveModel",
-    "deleteModel",
-    "listChatCompletions",
-    "getChatCompletion",
-    "updateChatCompletion",
-    "deleteChatCompletion",
-    "getChatCompletionMessages",
-    "createModeration",
-    "createFile",
-    "listFiles",
-    "retrieveFile",
-    "downloadFile",
-    "deleteFile",
-    "createUpload",
-    "addUploadPart",
-    "completeUpload",
-    "cancelUpload",
-    "createBatch",
-    "listBatches",
-    "retrieveBatch",
-    "cancelBatch",
-)
+OPERATIONS = tuple(discover(resources))
 
 
 def described() -> dict[str, Any]:

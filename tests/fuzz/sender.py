@@ -42,15 +42,30 @@ COUNTS = {
     "retrieveBatch": (20, 0),
     "cancelBatch": (20, 0),
 }
+# Of all other operations: those with a body, with a query, with neither.
+WRITING, LISTING, READING = (16, 8), (6, 4), (4, 0)
 MODELS = {
     "createChatCompletion": "gpt-4o",
     "createCompletion": "gpt-3.5-turbo-instruct",
     "createEmbedding": "text-embedding-3-small",
     "createModeration": "omni-moderation-latest",
+    "createAssistant": "gpt-4o",
+    "modifyAssistant": "gpt-4o",
+    "createRun": "gpt-4o",
+    "createThreadAndRun": "gpt-4o",
 }
 GENERATING = {"createChatCompletion", "createCompletion"}
 # These end what they are about, so they are given only ids of nothing.
-ENDING = {"deleteChatCompletion", "deleteFile", "cancelUpload"}
+ENDING = {
+    "deleteAssistant",
+    "deleteChatCompletion",
+    "deleteFile",
+    "deleteMessage",
+    "deleteThread",
+    "deleteVectorStore",
+    "deleteVectorStoreFile",
+    "cancelUpload",
+}
 # What a server of open models refuses, or allows beside certain others only.
 REFUSED = {
     "audio",
@@ -61,6 +76,7 @@ REFUSED = {
     "verbosity",
     "web_search_options",
 }
+REFUSED |= {"filters", "truncation_strategy"}
 REFUSED |= {"best_of", "function_call", "functions", "stream_options", "suffix", "tool_choice"}
 # A picture that nobody serves: no request may leave the machine.
 NOWHERE = "http://127.0.0.1:9/picture.png"
@@ -81,10 +97,16 @@ def main(description: str, base_url: str, key: str, results: str) -> None:
         for found in schema.get_all_operations():
             operation = found.ok()
             name = operation.definition.raw["operationId"]
-            fitting, breaking = COUNTS[name]
+            fitting, breaking = COUNTS.get(name) or _counts(operation)
             sender = Sender(name, session, base_url, stored, file)
             sender.send(operation, GenerationMode.POSITIVE, fitting)
             sender.send(operation, GenerationMode.NEGATIVE, breaking)
+
+
+def _counts(operation) -> tuple[int, int]:
+    if operation.body:
+        return WRITING
+    return LISTING if operation.query else READING
 
 
 def _store(session: requests.Session, base_url: str) -> dict[str, str]:
@@ -102,7 +124,18 @@ def _store(session: requests.Session, base_url: str) -> dict[str, str]:
     file_id = made("/files", files=file, data={"purpose": "batch"})
     batch = {"input_file_id": file_id, "endpoint": url, "completion_window": "24h"}
     upload = {"filename": "a.png", "purpose": "vision", "bytes": 3, "mime_type": "image/png"}
+    note = made("/files", files={"file": ("a.txt", "A cat.")}, data={"purpose": "assistants"})
+    store = made("/vector_stores", json={"file_ids": [note]})
+    assistant = made("/assistants", json={"model": "gpt-4o"})
+    thread = made("/threads", json={"messages": chat["messages"]})
     return {
+        "assistant_id": assistant,
+        "thread_id": thread,
+        "message_id": made(f"/threads/{thread}/messages", json=chat["messages"][0]),
+        "run_id": made(f"/threads/{thread}/runs", json={"assistant_id": assistant}),
+        "vector_store_id": store,
+        "note_id": note,
+        "store_batch_id": made(f"/vector_stores/{store}/file_batches", json={"file_ids": [note]}),
         "completion_id": made("/chat/completions", json={**chat, "store": True}),
         "file_id": file_id,
         "batch_id": made("/batches", json=batch),
@@ -144,6 +177,8 @@ class Sender:
         if isinstance(case.body, dict):
             case.body = _without_pictures(case.body)
             _cap(case.body)
+            if known and self.name not in COUNTS:
+                case.body = _likely(self._standing(case.body))
             if known and self.name in MODELS:
                 case.body = _likely(case.body) | {"model": MODELS[self.name]}
                 if self.name in GENERATING and "max_completion_tokens" not in case.body:
@@ -151,13 +186,41 @@ class Sender:
         if known and "model" in case.path_parameters:
             case.path_parameters["model"] = "gpt-4o"
         if known and self.name not in ENDING:
-            names = case.path_parameters.keys() & self.stored.keys()
-            case.path_parameters.update({name: self.stored[name] for name in names})
+            self._name_what_stands(case.path_parameters)
+        if known and self.name == "createFile":
+            case.body.pop("expires_after", None)  # forms write it as several fields
         if known and self.name == "createBatch":
             case.body["input_file_id"] = self.stored["file_id"]
         if known and self.name == "createUpload":
             size = 1 + abs(int(case.body["bytes"])) % MOST_BYTES
             case.body |= {"purpose": "assistants", "bytes": size, "mime_type": "text/plain"}
+
+    def _name_what_stands(self, parameters):
+        """Put in the ids of what there is; below a vector store other files and batches."""
+        stored = self.stored
+        if "vector_store_id" in parameters:
+            inside = {"file_id": stored["note_id"], "batch_id": stored["store_batch_id"]}
+            stored = stored | inside
+        parameters.update({name: stored[name] for name in parameters.keys() & stored.keys()})
+
+    def _standing(self, node):
+        """Return a body of the assistants' groups without the faults that most of them have."""
+        if isinstance(node, list):
+            return [self._standing(child) for child in node]
+        if not isinstance(node, dict):
+            return node or "cat" if isinstance(node, str) else node
+        note = self.stored["note_id"]
+        known = {
+            "assistant_id": self.stored["assistant_id"],
+            "attachments": [{"file_id": note, "tools": [{"type": "file_search"}]}],
+            "chunking_strategy": {"type": "auto"},
+            "file_id": note,
+            "file_ids": [note],
+            "metadata": {"a": "b"},
+            "tools": node.get("tools") and node["tools"][:1],
+            "vector_store_ids": [self.stored["vector_store_id"]],
+        }
+        return {key: known.get(key) or self._standing(child) for key, child in node.items()}
 
     def _exchange(self, case, mode):
         # Not ``case.call``: it reads only the first events of a stream.
