@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from freehold.data import limits
-from freehold.storage import migrations
+from freehold.resources.threads import run_store, store
+from freehold.storage import migrations, tables
 from runs import WEATHER, House
 from servers import in_process, scripted
 
@@ -89,9 +91,7 @@ async def test_outputs_are_taken_once(api: House) -> None:
 
 async def test_cancelled_run_frees_its_thread(api: House) -> None:
     begun = await api.begun("slow")
-    async with asyncio.timeout(30):
-        while len(await api.messages(begun["thread_id"])) < 2:
-            await asyncio.sleep(0.02)
+    await _writing(api, begun)
 
     await api.cancel(begun)
     run = await api.settled(begun)
@@ -120,8 +120,59 @@ async def test_next_process_goes_on(settings: dict[str, Any]) -> None:
 
 async def test_thread_that_is_deleted_takes_its_run_along(api: House) -> None:
     begun = await api.begun("slow")
+    await _writing(api, begun)
+
     await api.server.client.delete(f"/v1/threads/{begun['thread_id']}")
 
-    answer = await api.server.client.get(f"/v1/threads/{begun['thread_id']}/runs/{begun['id']}")
+    for path in ("", "/messages", "/runs", f"/runs/{begun['id']}", f"/runs/{begun['id']}/steps"):
+        answer = await api.server.client.get(f"/v1/threads/{begun['thread_id']}{path}")
+        assert answer.status_code == 404
+    assert await _job_of(api, begun) == "cancelled"
+    assert api.engine().cancelled == 1
+    database = api.server.server.api.services.database
+    await database.write(lambda connection: store.sweep(connection, 20))
+    for table in (tables.runs, tables.run_steps, tables.messages):
+        assert await database.read(lambda c, t=table: c.execute(select(t)).all()) == []
 
+
+async def test_run_that_waits_ends_with_its_thread(api: House) -> None:
+    waiting = await api.run("Rome", tools=[WEATHER])
+
+    await api.server.client.delete(f"/v1/threads/{waiting['thread_id']}")
+
+    database = api.server.server.api.services.database
+    row = await database.read(lambda connection: run_store.load(connection, waiting["id"]))
+    assert row is not None
+    assert row["status"] == "cancelled"
+    answer = await api.server.client.post(
+        f"/v1/threads/{waiting['thread_id']}/runs/{waiting['id']}/cancel"
+    )
     assert answer.status_code == 404
+
+
+async def test_run_outlives_its_assistant(api: House) -> None:
+    begun = await api.begun("slow", instructions="Be kind.")
+    await _writing(api, begun)
+
+    await api.server.client.delete(f"/v1/assistants/{begun['assistant_id']}")
+    api.engine().resume.set()
+
+    run = await api.settled(begun)
+    assert (run["status"], run["instructions"]) == ("completed", "Be kind.")
+    assert await api.said(run["thread_id"]) == "so far"
+
+
+async def _writing(api: House, run: dict[str, Any]) -> None:
+    """Wait until the run writes its answer."""
+    async with asyncio.timeout(30):
+        while len(await api.messages(run["thread_id"])) < 2:
+            await asyncio.sleep(0.02)
+
+
+async def _job_of(api: House, run: dict[str, Any]) -> str:
+    """Return the state in which the job behind a run has ended."""
+    database = api.server.server.api.services.database
+    mine = select(tables.jobs.c.id).where(tables.jobs.c.key == f"{run['id']}.0")
+    job_id = await database.read(lambda connection: connection.scalars(mine).one())
+    async with asyncio.timeout(30):
+        return (await api.server.server.api.services.jobs.ended(job_id)).state

@@ -209,6 +209,8 @@ runs = Table(
     moment("cancelled_at", nullable=True),
     moment("failed_at", nullable=True),
     moment("completed_at", nullable=True),
+    # Of temperature and top_p what was asked for: where it was nothing, the API shows 1.
+    Column("sampling", Document),
     Index(None, "thread_id", "seq"),
 )
 

@@ -191,12 +191,13 @@ async def test_fifty_runs_at_once_are_completed(house):
     assert [await api.said(thread) for thread in threads] == [f"Number {n}" for n in range(50)]
 
 
-async def test_picture_of_a_message_reaches_an_engine_that_sees(house):
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+async def test_picture_of_a_message_reaches_an_engine_that_sees(house, kind):
     api = await house({"text": "ok"}, {"text": "A dot"})
     await api.run("load the engine")
     api.engine().sees = True
-    dot = drawn("red", size=(8, 8))
-    files = {"file": ("dot.png", dot)}
+    dot = drawn("red", size=(8, 8), format=kind)
+    files = {"file": (f"dot.{kind}", dot)}
     sent = await api.server.client.post("/v1/files", files=files, data={"purpose": "vision"})
     parts = [
         {"type": "text", "text": "What is this?"},
@@ -208,4 +209,28 @@ async def test_picture_of_a_message_reaches_an_engine_that_sees(house):
 
     assert run["status"] == "completed", run["last_error"]
     [message] = api.engine().requests[-1].prompt.messages
-    assert [image.data for image in message.images] == [dot]
+    assert [(image.data, image.format) for image in message.images] == [(dot, kind)]
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "asked", "shown"),
+    [
+        ({}, {}, (1, None), (1, 1)),  # the scripted model draws at 1
+        ({"temperature": 0.2}, {}, (0.2, None), (0.2, 1)),
+        ({"temperature": 0.2, "top_p": 0.3}, {"temperature": 1}, (1, 0.3), (1, 0.3)),
+        ({}, {"temperature": 1, "top_p": 1}, (1, 1), (1, 1)),
+    ],
+)
+async def test_sampling_is_the_runs_then_the_assistants_then_the_models(
+    house, own, given, asked, shown
+):
+    api = await house({"text": "ok"})
+    assistant = (await api.post("/assistants", model="gpt-4o", **own))["id"]
+    thread = await api.thread("Hi")
+
+    begun = await api.post(f"/threads/{thread}/runs", assistant_id=assistant, **given)
+    run = await api.settled(begun)
+
+    assert (run["temperature"], run["top_p"]) == shown
+    sampling = api.engine().requests[-1].sampling
+    assert (sampling.temperature, sampling.top_p) == asked

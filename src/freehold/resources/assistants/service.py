@@ -23,7 +23,7 @@ from freehold.wire.assistants import (
     AssistantUpdateParams,
 )
 
-_SAMPLING = 1.0  # temperature and top_p, as the API shows them where none was given
+SAMPLING = 1.0  # temperature and top_p, as the API shows them where none was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ def settings_of(body: AssistantCreateParams | AssistantUpdateParams) -> dict[str
         "instructions": body.instructions,
         "tools": [tool.given() for tool in body.tools or ()],
         "response_format": wanted or "auto" if isinstance(wanted, str | None) else wanted.given(),
-        "temperature": _SAMPLING if body.temperature is None else body.temperature,
-        "top_p": _SAMPLING if body.top_p is None else body.top_p,
+        "temperature": SAMPLING if body.temperature is None else body.temperature,
+        "top_p": SAMPLING if body.top_p is None else body.top_p,
         "metadata": body.metadata or {},
     }
 

@@ -43,6 +43,7 @@ log = logging.getLogger("freehold.runs")
 
 _BREAKDOWNS = 3  # of an engine, before the run is given up
 _OVERLOADED = "server_overloaded"
+_PICTURE = "data:image/*;base64,"  # of which kind it is, is read off its bytes
 
 
 class Loop:
@@ -180,8 +181,7 @@ class Loop:
                     data = b"".join([chunk async for chunk in chunks])
             except NotFoundError:
                 continue
-            packed = base64.b64encode(data).decode()
-            self._pictures[file_id] = f"data:image/png;base64,{packed}"
+            self._pictures[file_id] = _PICTURE + base64.b64encode(data).decode()
 
     @property
     def _may_call(self) -> bool:
@@ -190,7 +190,7 @@ class Loop:
 
     def _written_code(self, choice: Choice) -> str | None:
         """Return code that a weak model wrote into its answer instead of calling for it."""
-        if not self._is_weak or not self._offer.has("code_interpreter"):
+        if not self._model_is_weak or not self._offer.has("code_interpreter"):
             return None
         done = any(step["type"] == "tool_calls" for step in self._journal.steps)
         if done or choice.finish_reason != "stop" or self._run["tool_choice"] == "none":
@@ -202,27 +202,27 @@ class Loop:
         done = any(step["type"] == "tool_calls" for step in self._journal.steps)
         asked = run_prompt.question(self._journal.messages)
         searches = self._run["tool_choice"] != "none" and asked.strip()
-        if self._weak and searches and not done:
+        if self._we_search and searches and not done:
             await self._calls.search_first(asked)
 
     @property
-    def _is_weak(self) -> bool:
+    def _model_is_weak(self) -> bool:
         model = self._services.registry.find(self._run["model"])
         return tool_search.useful_context(model) is not None
 
     @property
-    def _weak(self) -> bool:
+    def _we_search(self) -> bool:
         """Whether the model searches files only where we do it for it."""
-        return self._offer.has("file_search") and self._is_weak
+        return self._offer.has("file_search") and self._model_is_weak
 
     def _offered(self) -> Offer:
         """Return the tools that the model is shown: a weak one has been given what was found."""
-        if not self._weak:
+        if not self._we_search:
             return self._offer
         return tool_offer.offer([t for t in self._run["tools"] if t["type"] != "file_search"])
 
     def _passages(self) -> str:
-        if not self._weak:
+        if not self._we_search:
             return ""
         results = [
             result

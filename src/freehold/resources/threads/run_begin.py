@@ -14,6 +14,7 @@ from freehold.core import clock
 from freehold.core.errors import BadRequestError, NotFoundError
 from freehold.jobs.job import URGENT
 from freehold.resources.threads import (
+    run_state,
     run_store,
     run_view,
     step_store,
@@ -26,7 +27,6 @@ from freehold.resources.threads.run_follow import follow
 from freehold.storage.events import Listener
 from freehold.wire.runs import ToolOutput
 
-KIND = "runs.work"
 Row = Mapping[str, Any]
 
 
@@ -104,11 +104,11 @@ class _Begin:
         written = self._work.write(connection)
         job_id = self._services.jobs.enqueue(
             connection,
-            KIND,
+            run_state.KIND,
             {"stream": self._told, "results": written.results, "relay_to": self._relay_to()},
             project_id=written.run["project_id"],
             priority=URGENT,
-            key=key_of(written.run),
+            key=run_state.key_of(written.run),
             here=True,
         )
         return written, job_id
@@ -189,16 +189,6 @@ def find(
     if row is None:
         raise NotFoundError(f"No run found with id '{run_id}'.", param=param)
     return row
-
-
-def key_of(row: Row) -> str:
-    """Return the key of the job behind a run's present stretch of work."""
-    return f"{row['id']}.{row['turn']}"
-
-
-def run_of(key: str | None) -> str:
-    """Return the id of the run that a job of this key works on."""
-    return (key or "").partition(".")[0]
 
 
 def _waits(call: Row) -> bool:

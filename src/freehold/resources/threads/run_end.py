@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from freehold.core import clock
+from freehold.jobs.queue import Jobs
 from freehold.resources.threads import run_state, run_store, step_store, store
 from freehold.resources.threads.run_state import Ending
 
@@ -54,6 +55,18 @@ def end(
         step_store.change(connection, step["id"], **values)
         ended.steps.append(step | values)
     return ended
+
+
+def cancel(connection: Connection, jobs: Jobs, run: Mapping[str, Any]) -> bool:
+    """Begin to cancel a run; one that waits for outputs ends at once. False where it has ended."""
+    if run["status"] == "requires_action":
+        end(connection, run, "cancelled")
+        return True
+    going = ("queued", "in_progress")
+    if not run_store.change(connection, run["id"], going, status="cancelling"):
+        return False
+    jobs.cancel(connection, run_state.KIND, run_state.key_of(run))
+    return True
 
 
 def fault(code: str, message: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from freehold.resources.threads import (
     run_view,
     step_store,
     step_view,
+    store,
     stream,
 )
 from freehold.storage.database import Database
@@ -66,7 +67,7 @@ async def follow(
 
 def _rows(connection: Connection, run_id: str) -> Rows:
     run = run_store.load(connection, run_id)
-    if run is None:
+    if run is None or store.find(connection, run["project_id"], run["thread_id"]) is None:
         return None, [], {}
     talk = step_store.conversation(connection, run["thread_id"])
     written = {message["id"]: message for message in talk if message["run_id"] == run_id}

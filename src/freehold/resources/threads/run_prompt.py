@@ -14,7 +14,6 @@ from freehold.wire.chat import CompletionCreateParams
 
 Row = Mapping[str, Any]
 Turn = dict[str, Any]  # a message of a chat, as a request has it
-_DEFAULT = 1.0  # a temperature or top_p that says nothing: the model's own applies
 # As the built-in model was taught to read.
 _PASSAGES = "Answer from the text below.\n\n{passages}\n\nQuestion: {question}"
 _TURN = 16  # more tokens than a template adds to a turn
@@ -140,10 +139,8 @@ def _body(run: Row, model: Model, turns: Sequence[Turn], wish: Wish) -> Completi
         "messages": [*system, *_with_passages(turns, wish.passages)],
         "stream": wish.stream or None,
         "max_completion_tokens": _most(run, model),
+        **(run["sampling"] or {}),
     }
-    for name in ("temperature", "top_p"):
-        if run[name] != _DEFAULT:
-            given[name] = run[name]
     if isinstance(run["response_format"], dict):
         given["response_format"] = run["response_format"]
     if wish.offer.tools and wish.may_call:

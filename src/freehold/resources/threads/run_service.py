@@ -133,11 +133,7 @@ async def cancel(context: Context, thread_id: str, run_id: str) -> dict[str, Any
 
     def unit(connection: Connection) -> Row:
         row = run_begin.find(connection, project, thread_id, run_id)
-        if row["status"] == "requires_action":
-            run_end.end(connection, row, "cancelled")
-        elif run_store.change(connection, run_id, ("queued", "in_progress"), status="cancelling"):
-            services.jobs.cancel(connection, run_begin.KIND, run_begin.key_of(row))
-        else:
+        if not run_end.cancel(connection, services.jobs, row):
             raise BadRequestError(f"Cannot cancel run with status '{row['status']}'.")
         return run_begin.find(connection, project, thread_id, run_id)
 
@@ -205,6 +201,7 @@ def _overrides(body: RunSettings, assistant: Assistant) -> dict[str, Any]:
         "response_format": either(body.response_format, assistant.response_format or "auto"),
         "temperature": either(body.temperature, assistant.temperature),
         "top_p": either(body.top_p, assistant.top_p),
+        "sampling": _sampling(body, assistant),
         "max_prompt_tokens": body.max_prompt_tokens,
         "max_completion_tokens": body.max_completion_tokens,
         "truncation_strategy": {
@@ -215,6 +212,18 @@ def _overrides(body: RunSettings, assistant: Assistant) -> dict[str, Any]:
         "tool_choice": either(body.tool_choice, "auto"),
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "metadata": body.metadata or {},
+    }
+
+
+def _sampling(body: RunSettings, assistant: Assistant) -> dict[str, float]:
+    """Return what was asked for; an assistant's 1 says nothing, so the model's own applies."""
+    given = {"temperature": body.temperature, "top_p": body.top_p}
+    kept = {"temperature": assistant.temperature, "top_p": assistant.top_p}
+    asked = {name: kept[name] if value is None else value for name, value in given.items()}
+    return {
+        name: value
+        for name, value in asked.items()
+        if value is not None and (value != assistants.SAMPLING or given[name] is not None)
     }
 
 

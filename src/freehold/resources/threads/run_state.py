@@ -1,7 +1,9 @@
-"""The statuses of a run, and what goes with the end of one."""
+"""The statuses of a run, the job behind it, and what goes with its end."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
+KIND = "runs.work"  # of the job behind each stretch of its work
 Ending = Literal["cancelled", "failed", "completed", "incomplete", "expired"]
 
 WORKING = ("queued", "in_progress", "cancelling")  # a job is there
@@ -33,3 +35,13 @@ def ended(ending: Ending, now: int) -> dict[str, Any]:
     if ending == "incomplete":
         values["completed_at"] = now
     return values
+
+
+def key_of(run: Mapping[str, Any]) -> str:
+    """Return the key of the job behind a run's present stretch of work."""
+    return f"{run['id']}.{run['turn']}"
+
+
+def run_of(key: str | None) -> str:
+    """Return the id of the run that a job of this key works on."""
+    return (key or "").partition(".")[0]

@@ -16,9 +16,9 @@ from freehold.jobs.job import Failure, JobCancelledError, JobContext, LeaseLostE
 from freehold.resources.threads import run_end, run_store, run_view, stream
 from freehold.resources.threads.loop import Loop
 from freehold.resources.threads.loop_calls import EXPIRY
-from freehold.resources.threads.run_begin import KIND, run_of
 from freehold.resources.threads.run_journal import Journal
 from freehold.resources.threads.run_relay import Relay
+from freehold.resources.threads.run_state import KIND, run_of
 from freehold.storage import notify
 
 _STOPPING: Final = "The server is shutting down."

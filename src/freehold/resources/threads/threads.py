@@ -13,7 +13,7 @@ from freehold.core.ids import new_id
 from freehold.data import limits
 from freehold.resources.assistants import tool_resources
 from freehold.resources.files import library
-from freehold.resources.threads import incoming, store
+from freehold.resources.threads import incoming, run_end, run_store, store
 from freehold.storage.records import Record
 from freehold.wire.threads import Thread, ThreadCreateParams, ThreadDeleted, ThreadUpdateParams
 
@@ -93,13 +93,16 @@ async def update(context: Context, thread_id: str, body: ThreadUpdateParams) -> 
 
 async def delete(context: Context, thread_id: str) -> ThreadDeleted:
     """Delete the thread with its messages, runs and session; files and vector stores stay."""
-    project = context.project_id
+    project, jobs = context.project_id, context.services.jobs
 
     def unit(connection: Connection) -> None:
-        found(store.lock(connection, project, thread_id), thread_id)
+        thread = found(store.lock(connection, project, thread_id), thread_id)
+        if run := run_store.load(connection, thread["active_run_id"] or ""):
+            run_end.cancel(connection, jobs, run)
         store.change(connection, thread_id, deleted_at=clock.now())
 
     await context.services.database.write(unit)
+    jobs.wake()
     await context.services.sandboxes.end(thread_id)
     return ThreadDeleted(id=thread_id, object="thread.deleted", deleted=True)
 
