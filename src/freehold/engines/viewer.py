@@ -45,18 +45,23 @@ class Facts:
     sexual: float | None = None
 
     def line(self) -> str:
-        """Return all of it as one line, which says that there is no more."""
-        facts = [f"{self.format.upper()}, {self.width} x {self.height} pixels"]
+        """Return all of it as one line, which says that there is no more.
+
+        Small models keep to whole sentences; from a list of words they make up a scene.
+        """
+        facts = [f"A picture: a {self.format.upper()} of {self.width} x {self.height} pixels."]
         if self.colours:
-            facts.append(f"colours: {_told(self.colours)}")
+            facts.append(f"Its colours are {_told(self.colours)}.")
         if self.text is not None:
-            facts.append(
-                f"text in it: {_quoted(self.text)}" if self.text else "no text found in it"
+            read = (
+                f"The text in it is {_quoted(self.text)}."
+                if self.text
+                else "No text was found in it."
             )
+            facts.append(read)
         if self.sexual is not None:
-            facts.append(f"sexual content: {_likely(self.sexual)}")
-        known = "; ".join(facts)
-        return f"[Picture: {known}. Nothing more is known about this picture.]"
+            facts.append(_judged(self.sexual))
+        return f"[{' '.join(facts)} Nothing more is known about it.]"
 
 
 class _Answer(msgspec.Struct):
@@ -144,11 +149,11 @@ class Viewer:
         return answer
 
 
-def _likely(score: float) -> str:
-    """Return a score in the words that its makers give it: below .2 and above .8 it is sure."""
+def _judged(score: float) -> str:
+    """Return a score in words. Its makers call it sure below .2 and above .8."""
     if score < _SURELY_NOT:
-        return "unlikely"
-    return "likely" if score > _SURELY else "can't be excluded"
+        return "It is safe for work."
+    return "It is not safe for work." if score > _SURELY else "It may not be safe for work."
 
 
 def _quoted(text: str) -> str:
@@ -162,4 +167,4 @@ def _told(colours: dict[str, float]) -> str:
     """Return the colours that take more than a little room, the largest first."""
     ranked = sorted(colours.items(), key=lambda colour: -colour[1])
     large = [colour for colour in ranked if colour[1] >= _LEAST_SHARE] or ranked[:1]
-    return ", ".join(f"{name} {share:.0%}" for name, share in large[:_MOST_COLOURS])
+    return ", ".join(f"{name} ({share:.0%})" for name, share in large[:_MOST_COLOURS])

@@ -17,7 +17,8 @@ from servers import EYES, TINY, scripted
 
 RED = drawn("red", size=(640, 480))
 LINE = (
-    "[Picture: PNG, 640 x 480 pixels; colours: red 100%. Nothing more is known about this picture.]"
+    "[A picture: a PNG of 640 x 480 pixels. Its colours are red (100%). "
+    "Nothing more is known about it.]"
 )
 WHERE = "messages[0].content[1].image_url"
 MIB = 2**20
@@ -69,7 +70,7 @@ async def test_several_pictures_keep_their_places(shared):
     two = drawn("blue", "white", format="gif")
     messages = shown(part(data_url(two, "gif")), "and\n", part(data_url(RED)))
     first, word, second = said(await shared.chat(messages=messages)).split("\n")
-    assert "GIF, 64 x 48 pixels" in first
+    assert "a GIF of 64 x 48 pixels" in first
     assert "blue 50%" in first
     assert (word, second) == ("and", LINE)
 
@@ -77,7 +78,7 @@ async def test_several_pictures_keep_their_places(shared):
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "gif"])
 async def test_the_four_formats_are_taken_whatever_their_media_type_says(shared, kind):
     url = data_url(drawn("red", format=kind), "x-anything")
-    assert f"[Picture: {kind.upper()}, 64 x 48" in said(
+    assert f"[A picture: a {kind.upper()} of 64 x 48" in said(
         await shared.chat(messages=shown(part(url)))
     )
 

@@ -29,13 +29,13 @@ async def test_format_size_and_colours_are_those_that_were_drawn(kind):
     assert (found.format, found.width, found.height) == (kind, 640, 480)
     assert found.colours == pytest.approx({"red": 0.25, "white": 0.25, "blue": 0.5}, abs=0.02)
     assert found.line() == (
-        f"[Picture: {kind.upper()}, 640 x 480 pixels; colours: blue 50%, red 25%, white 25%. "
-        "Nothing more is known about this picture.]"
-    ).replace("red 25%, white 25%", _order(found))
+        f"[A picture: a {kind.upper()} of 640 x 480 pixels. "
+        "Its colours are blue (50%), red (25%), white (25%). Nothing more is known about it.]"
+    ).replace("red (25%), white (25%)", _order(found))
 
 
 def _order(found):
-    return ", ".join(f"{name} 25%" for name in found.colours if name != "blue")
+    return ", ".join(f"{name} (25%)" for name in found.colours if name != "blue")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_decoding_that_takes_too_long_leaves_what_the_head_says(monkeypatc
     monkeypatch.setattr(viewer, "_TIMEOUT_S", 0.001)
     assert await facts(drawn("red")) == Facts("png", 64, 48)
     assert (await facts(drawn("red"))).line() == (
-        "[Picture: PNG, 64 x 48 pixels. Nothing more is known about this picture.]"
+        "[A picture: a PNG of 64 x 48 pixels. Nothing more is known about it.]"
     )
 
 
@@ -159,7 +159,7 @@ async def test_a_webp_becomes_a_png_of_the_same_size():
 
 def test_small_shares_are_left_out_and_at_most_five_are_told():
     told = Facts("gif", 1, 1, {"red": 0.96, "blue": 0.02, "green": 0.02}).line()
-    assert "colours: red 96%." in told
+    assert "Its colours are red (96%)." in told
     many = dict.fromkeys(["red", "blue", "green", "black", "white", "pink", "grey"], 1 / 7)
     assert Facts("gif", 1, 1, many).line().count("14%") == 5
 
@@ -190,13 +190,13 @@ async def test_text_is_told_in_quotes_where_a_reader_is_installed(reader):
     reader(("Total:", '99 "EUR"'))
     found = await facts(drawn("white"))
     assert found.text == 'Total: 99 "EUR"'
-    assert "; text in it: \"Total: 99 'EUR'\". Nothing more" in found.line()
+    assert " The text in it is \"Total: 99 'EUR'\". Nothing more" in found.line()
 
 
 @pytest.mark.parametrize("lines", [(), None])
 async def test_a_reader_that_finds_nothing_is_said_to(reader, lines):
     reader(lines)
-    assert "; no text found in it. Nothing more" in (await facts(drawn("white"))).line()
+    assert " No text was found in it. Nothing more" in (await facts(drawn("white"))).line()
 
 
 async def test_much_text_is_cut_and_stays_on_one_line():
