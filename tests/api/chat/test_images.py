@@ -71,7 +71,7 @@ async def test_several_pictures_keep_their_places(shared):
     messages = shown(part(data_url(two, "gif")), "and\n", part(data_url(RED)))
     first, word, second = said(await shared.chat(messages=messages)).split("\n")
     assert "a GIF of 64 x 48 pixels" in first
-    assert "blue 50%" in first
+    assert "blue (50%)" in first
     assert (word, second) == ("and", LINE)
 
 
