@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from freehold.data import limits
-from freehold.resources.threads import run_store, store
+from freehold.jobs.queue import Jobs
+from freehold.resources.threads import run_end, run_store, store
 from freehold.storage import migrations, tables
 from runs import WEATHER, House
 from servers import in_process, scripted
@@ -21,6 +22,7 @@ SCRIPT = [
     {"when": "search", "tool_calls": [SEARCH]},
     CALL,
     {"when": "slow", "text": "so far", "hang": True},
+    {"when": "Milan", "text": "Well", "delay": 0.15, "tool_calls": CALL["tool_calls"]},
 ]
 
 
@@ -98,6 +100,24 @@ async def test_cancelled_run_frees_its_thread(api: House) -> None:
 
     assert run["status"] == "cancelled"
     assert [step["status"] for step in await api.steps(run)] == ["cancelled"]
+    await api.post(f"/threads/{run['thread_id']}/messages", role="user", content="Again")
+
+
+async def test_run_that_another_process_cancels_does_not_wait_for_outputs(api: House) -> None:
+    begun = await api.begun("Milan", tools=[WEATHER])
+    await api.settled(begun, "in_progress")
+    database = api.server.server.api.services.database
+    elsewhere = Jobs(database)
+
+    def cancel(connection: Connection) -> bool:
+        row = run_store.load(connection, begun["id"])
+        return row is not None and run_end.cancel(connection, elsewhere, row)
+
+    assert await database.write(cancel)
+
+    run = await api.settled(begun)
+    assert run["status"] == "cancelled"
+    assert "in_progress" not in [step["status"] for step in await api.steps(run)]
     await api.post(f"/threads/{run['thread_id']}/messages", role="user", content="Again")
 
 

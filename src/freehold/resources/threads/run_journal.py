@@ -193,7 +193,10 @@ class Journal:
         self._tell_step("completed", step)
 
     async def require_outputs(self, calls: Content, expire: Callable[[Connection], object]) -> None:
-        """Wait for the outputs of these calls; ``expire`` sees in the same unit to their end."""
+        """Wait for the outputs of these calls; ``expire`` sees in the same unit to their end.
+
+        A run whose end another process asked for meanwhile ends here: no job looks at it later.
+        """
         action = {
             "type": "submit_tool_outputs",
             "submit_tool_outputs": {"tool_calls": [dict(call) for call in calls]},
@@ -201,15 +204,19 @@ class Journal:
         values = {"status": "requires_action", "required_action": action}
         run_id = self.run["id"]
 
-        def unit(connection: Connection) -> bool:
+        def unit(connection: Connection) -> Ended | None:
             if not run_store.change(connection, run_id, ("in_progress",), **values):
-                return False
+                return run_end.end(connection, self.run, "cancelled")
             expire(connection)
-            return True
+            return None
 
-        if await self._pen.write(unit):
+        ended = await self._pen.write(unit)
+        if ended is None:
             self.run |= values
             self.tell("thread.run.requires_action", run_view.shown(self.run))
+        else:
+            self.tell_cancelling()
+            self._told_end(ended)
 
     async def end(
         self,
@@ -240,6 +247,10 @@ class Journal:
     def tell(self, event: str, data: Mapping[str, Any]) -> None:
         """Tell those who listen of an object."""
         self._pen.tell(stream.frame(event, data))
+
+    def tell_cancelling(self) -> None:
+        """Tell those who listen that the run is about to be cancelled."""
+        self.tell("thread.run.cancelling", run_view.shown({**self.run, "status": "cancelling"}))
 
     def send(self, frame: bytes) -> None:
         """Send those who listen a frame."""

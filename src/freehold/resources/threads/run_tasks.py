@@ -13,7 +13,7 @@ from freehold.api.tasks import task
 from freehold.core import clock
 from freehold.core.errors import ServiceUnavailableError
 from freehold.jobs.job import Failure, JobCancelledError, JobContext, LeaseLostError
-from freehold.resources.threads import run_end, run_store, run_view, stream
+from freehold.resources.threads import run_end, run_store, stream
 from freehold.resources.threads.loop import Loop
 from freehold.resources.threads.loop_calls import EXPIRY
 from freehold.resources.threads.run_journal import Journal
@@ -105,8 +105,7 @@ class _Supervised:
             await self._loop.fail(error)
 
     async def _cancel(self) -> None:
-        cancelling = {**self._journal.run, "status": "cancelling"}
-        self._journal.tell("thread.run.cancelling", run_view.shown(cancelling))
+        self._journal.tell_cancelling()
         await self._journal.end("cancelled", content=self._loop.written)
         raise JobCancelledError
 
