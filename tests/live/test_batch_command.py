@@ -26,7 +26,10 @@ def command(live_server):
             text=True,
         )
 
-    return start
+    # Where a shell began the tests in the background, its programs would inherit that it ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield start
+    signal.signal(signal.SIGINT, before)
 
 
 def write_requests(path, count, **body):
