@@ -26,7 +26,7 @@ def command(live_server):
             text=True,
         )
 
-    # Where a shell began the tests in the background, its programs would inherit that it ignores it.
+    # Where a shell began the tests in the background, its programs would ignore it too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield start
     signal.signal(signal.SIGINT, before)
