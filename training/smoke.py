@@ -15,6 +15,7 @@ from typing import Any
 _SETTINGS = Path(__file__).parent / "settings.toml"
 _SMALLER = {
     "tokens": 40_000,
+    "extra": [],
     "validation": 2,
     "step_tokens": 2000,
     "validate_steps": 10,
