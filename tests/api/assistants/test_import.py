@@ -122,7 +122,8 @@ async def test_ids_of_another_project_are_not_taken(freehold, export, start):
     assert result.exit_code == 1
     assert result.output.count("Another project has this id.") == 3
     result = await freehold("import", "assistants", export, "--project", "proj_none")
-    assert (result.exit_code, result.output) == (1, "Error: There is no project proj_none.\n")
+    assert result.exit_code == 1
+    assert "Error: There is no project proj_none.\n" in result.output
 
 
 @pytest.mark.parametrize(
