@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 _SETTINGS = Path(__file__).parent / "settings.toml"
-_SMALLER = {
+_SMALLER: dict[str, int | float | list[str]] = {
     "tokens": 40_000,
     "extra": [],
     "validation": 2,
