@@ -18,25 +18,20 @@ def crash(program, *options):
     return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
-def test_a_killed_server_keeps_what_it_acknowledged():
-    ended = crash("crash.py", "--kills", "8")
+# What each program is about is in its own text; the kills are few, the long form is in `bench`.
+PROGRAMS = {"crash.py": 8, "crash_runs.py": 6}
+FEWER = 4
+MANY = ["--servers", "2", "--workers", "2"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_killed_server_keeps_its_promises(program):
+    ended = crash(program, "--kills", str(PROGRAMS[program]))
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.mark.external
-def test_killed_servers_and_workers_on_postgres_keep_what_they_acknowledged(postgres_url):
-    several = ("--servers", "2", "--workers", "2", "--database-url", postgres_url)
-    ended = crash("crash.py", "--kills", "4", *several)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
-def test_a_killed_server_ends_every_run_once():
-    ended = crash("crash_runs.py", "--kills", "6")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
-@pytest.mark.external
-def test_killed_servers_and_workers_on_postgres_end_every_run_once(postgres_url):
-    several = ("--servers", "2", "--workers", "2", "--database-url", postgres_url)
-    ended = crash("crash_runs.py", "--kills", "4", *several)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_killed_servers_and_workers_on_postgres_keep_theirs(postgres_url, program):
+    ended = crash(program, "--kills", str(FEWER), *MANY, "--database-url", postgres_url)
     assert ended.returncode == 0, ended.stdout + ended.stderr

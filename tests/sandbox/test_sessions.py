@@ -182,7 +182,6 @@ table
 
 
 async def test_an_image_is_a_picture(session):
-    pytest.importorskip("PIL", reason="the extra `interpreter` is not installed")
     code = "from PIL import Image\nImage.new('RGB', (2, 2))"
     events = [event async for event in session.run(code)]
     assert [type(event) for event in events] == [Picture, Ended]

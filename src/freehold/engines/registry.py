@@ -7,12 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
-from freehold.core.errors import (
-    APIError,
-    BadRequestError,
-    NotBuiltError,
-    NotFoundError,
-)
+from freehold.core.errors import APIError, BadRequestError, NotBuiltError, NotFoundError
 from freehold.core.settings import NO_MODEL, ModelBinding, Settings, SettingsError
 from freehold.data import document
 from freehold.data.models import Catalogue, Listed, ModelRow, VocabularyName

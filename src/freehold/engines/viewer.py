@@ -152,8 +152,8 @@ class Viewer:
 def _judged(score: float) -> str:
     """Return a score in words. Its makers call it sure below .2 and above .8."""
     if score < _SURELY_NOT:
-        return "It is safe for work."
-    return "It is not safe for work." if score > _SURELY else "It may not be safe for work."
+        return "It seems safe for work."
+    return "It does not seem safe for work." if score > _SURELY else "It may not be safe for work."
 
 
 def _quoted(text: str) -> str:
