@@ -18,6 +18,7 @@ FOLDER = "FREEHOLD_TRAINING_CORPUS"
 SOURCES = {
     "factbook": "The World Factbook (CC0)",
     "fairytale": "FairytaleQA (Apache-2.0)",
+    "fairytale_stories": "the stories of FairytaleQA (Apache-2.0)",
     "openstax": "OpenStax textbooks (CC BY 4.0)",
     "tldr": "tldr-pages (CC BY 4.0)",
     "wordnet": "Open English WordNet (CC BY 4.0)",

@@ -32,7 +32,7 @@ def _said(random: Random, split: Split) -> tuple[str, Sequence[Exchange]]:
 
 
 def _any(random: Random, split: Split) -> tuple[str, Sequence[Exchange]]:
-    kind = random.choices(_KINDS, (30, 28, 10, 15, 17))[0]
+    kind = random.choices(_KINDS, (25, 25, 25, 13, 12))[0]
     if kind == "follow":
         return "own", follow_up(random, split)
     if kind == "fact" and (found := fact(random, split)):

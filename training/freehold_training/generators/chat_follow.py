@@ -8,8 +8,9 @@ from random import Random
 from freehold_training.example import Split, part
 from freehold_training.generators.chat_frame import Exchange
 from freehold_training.generators.chat_tasks import translations, word_list
+from freehold_training.pools.text_values import sentence
 
-_SHORTEN = Path(__file__).parents[1] / "pools" / "text_shorten.txt"
+_POOLS = Path(__file__).parents[1] / "pools"
 _ASK_SHORTER = (
     'Shorten this: "{a}"',
     "Make this shorter: {a}",
@@ -69,8 +70,39 @@ def _shorter(random: Random, split: Split) -> Sequence[Exchange]:
 
 @cache
 def _sentences(split: Split) -> Sequence[Exchange]:
-    rows = [line.split(" | ") for line in _SHORTEN.read_text("utf-8").splitlines()[1:]]
+    rows = [
+        line.split(" | ")
+        for line in (_POOLS / "text_shorten.txt").read_text("utf-8").splitlines()[1:]
+    ]
     return part([(sentence, short) for sentence, short in rows], split)
+
+
+def _alike(random: Random, split: Split) -> Sequence[Exchange]:
+    ask, again, answer, pairs = random.choice(_kinds(split))
+    chosen = random.sample(pairs, random.randint(2, min(4, len(pairs))))
+    asks = [ask, *(random.choice(again) for _ in chosen[1:])]
+    return [
+        (form.format(a=about), sentence(answer.format(a=about, b=told)))
+        for form, (about, told) in zip(asks, chosen, strict=True)
+    ]
+
+
+@cache
+def _kinds(split: Split) -> Sequence[tuple[str, Sequence[str], str, Sequence[tuple[str, str]]]]:
+    """Return questions of one kind: the first, the later ones, the answer, and what is known."""
+    lines = (_POOLS / "text_follow.txt").read_text("utf-8").splitlines()
+    found: list[tuple[str, Sequence[str], str, Sequence[tuple[str, str]]]] = []
+    for line in lines[1:]:
+        ask, again, answer, known = line.split(" | ")
+        pairs = part([_pair(one) for one in known.split(" ; ")], split)
+        if len(pairs) > 1:
+            found.append((ask, again.split(" ; "), answer, pairs))
+    return found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    about, told = text.split(" = ")
+    return about, told
 
 
 _MAKERS: Sequence[Callable[[Random, Split], Sequence[Exchange]]] = (
@@ -78,4 +110,6 @@ _MAKERS: Sequence[Callable[[Random, Split], Sequence[Exchange]]] = (
     _sums,
     _reordered,
     _shorter,
+    _alike,
+    _alike,
 )

@@ -31,7 +31,8 @@ def _talk(split: Split) -> Sequence[tuple[Sequence[str], Sequence[str]]]:
 
 @cache
 def _explanations(split: Split) -> Sequence[Exchange]:
-    pairs = [(question, answer) for question, answer in _rows("text_explain.txt")]
+    files = ("text_explain.txt", "text_general.txt")
+    pairs = [(question, answer) for name in files for question, answer in _rows(name)]
     return part([(question, answer.replace("\\n", "\n")) for question, answer in pairs], split)
 
 

@@ -86,9 +86,10 @@ class Chat:
 
 @cache
 def things(split: Split) -> Sequence[Thing]:
-    """Return what can be told, with the wordings of the split."""
+    """Return what can be told, with the wordings of the split; things without any are left out."""
     lines = _FILE.read_text("utf-8").splitlines()
-    return [_thing(line, split) for line in lines if not line.startswith("#")]
+    found = [_thing(line, split) for line in lines if not line.startswith("#")]
+    return [one for one in found if one.say and one.ask and one.correct]
 
 
 def _thing(line: str, split: Split) -> Thing:
@@ -203,6 +204,7 @@ def _not_told(random: Random, split: Split) -> Chat:
 def _telling(pairs: Sequence[tuple[Thing, str]], random: Random, split: Split) -> Exchange:
     told = [sentence(random.choice(thing.say).format(v=value)) for thing, value in pairs]
     joined = random.random() < 0.5 and told[-1].startswith(("I ", "I'm ", "My "))
+    joined = joined and ": " not in told[0]
     said = (
         f"{told[0].rstrip('.')} and {_inside(told[-1])}" if joined and told[1:] else " ".join(told)
     )
@@ -237,7 +239,7 @@ def _inside(text: str) -> str:
 
 
 def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return text if text.startswith(("I ", "I'")) else text[:1].lower() + text[1:]
 
 
 def _item(random: Random) -> Item:

@@ -12,8 +12,8 @@ from freehold_training.generators.reading_layouts import laid_out
 from freehold_training.generators.reading_texts import Asked, Passage, passage
 from freehold_training.generators.reading_topics import topics
 
-_PUBLISHED = 0.45
-_UNSAID, _UNSAID_AGAIN = 0.18, 0.03
+_PUBLISHED = 0.35
+_UNSAID, _UNSAID_AGAIN = 0.1, 0.02
 _LONG = 1 / 6
 _TWO = 0.08
 # Words of a question that is a label only.
@@ -70,7 +70,7 @@ def _passages(random: Random, split: Split, count: int) -> list[Passage]:
 
 
 def _questions(passages: Sequence[Passage], random: Random, count: int) -> list[Asked]:
-    """Return questions that the texts answer, and about one in six that they do not."""
+    """Return questions that the texts answer, and about one in ten that they do not."""
     told = _shuffled([asked for one in passages for asked in one.told], random)
     untold = _shuffled([asked for one in passages for asked in one.untold], random)
     alone = len(passages) == 1

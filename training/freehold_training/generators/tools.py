@@ -7,16 +7,17 @@ from typing import Any
 
 from freehold_training.example import Example, Generator, Item, Split
 from freehold_training.generators.tools_calls import tool_ask, tool_call, tool_parallel
-from freehold_training.generators.tools_results import tool_result, trip
+from freehold_training.generators.tools_results import tool_result, tool_rounds, trip
 from freehold_training.generators.tools_talk import tool_none
 
-# Characters of an example: about 900 tokens, of which JSON has one for every three.
-_LONGEST = 2500
+# Characters of an example: about 900 tokens, of which JSON has one for every three; more where
+# there is more to learn from the same tools.
+_LONGEST, _LONGEST_ROUNDS = 2500, 3600
 
 
-def _short(generator: Generator) -> Generator:
+def _short(generator: Generator, longest: int = _LONGEST) -> Generator:
     def generate(random: Random, split: Split) -> Iterator[Example]:
-        return (made for made in generator(random, split) if len(json.dumps(made)) <= _LONGEST)
+        return (made for made in generator(random, split) if len(json.dumps(made)) <= longest)
 
     return generate
 
@@ -27,6 +28,7 @@ GENERATORS: dict[str, Generator] = {
     "tool_none": _short(tool_none),
     "tool_ask": _short(tool_ask),
     "tool_result": _short(tool_result),
+    "tool_rounds": _short(tool_rounds, _LONGEST_ROUNDS),
 }
 
 

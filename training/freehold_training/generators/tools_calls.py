@@ -25,6 +25,8 @@ from freehold_training.generators.tools_values import Value, bare, different, jo
 
 Message = dict[str, Any]
 SOURCE = "generated"
+# What a tool returns that has nothing to tell.
+DONE = ('{"status": "ok"}', '{"success": true}', "done", "OK", '{"result": "done"}')
 _COUNTS, _WEIGHTS = [1, 2, 3, 4, 5, 6, 8], [36, 28, 18, 9, 5, 2, 2]
 _TEMPLATE_TRIES, _TWO = 50, 2
 
@@ -45,7 +47,7 @@ def scene(wanted: list[Tool], random: Random, split: Split, most: int = 8) -> Sc
     while len(tools) < wanted_count:
         near = [tool for tool in catalogue(split) if tool.area == wanted[0].area]
         tool = random.choice(near if random.random() < 0.5 else catalogue(split))
-        if not any(_alike(tool, other) for other in tools):
+        if not any(alike(tool, other) for other in tools):
             tools.append(tool)
         elif len(near) <= len(tools):
             wanted_count -= 1
@@ -54,7 +56,8 @@ def scene(wanted: list[Tool], random: Random, split: Split, most: int = 8) -> Sc
     return Scene(tools, style, [definition(tool, style, random) for tool in tools])
 
 
-def _alike(tool: Tool, other: Tool) -> bool:
+def alike(tool: Tool, other: Tool) -> bool:
+    """Return whether a request for one tool may be one for the other."""
     return tool.name == other.name or bool(tool.group and tool.group == other.group)
 
 
@@ -182,7 +185,7 @@ def _many(tool: Tool) -> str:
 
 def _mixed(random: Random, split: Split) -> tuple[list[Tool], str, list[Message]]:
     tools = random.sample(catalogue(split), random.choice([2, 2, 2, 3]))
-    if any(_alike(one, two) for one in tools for two in tools if one is not two):
+    if any(alike(one, two) for one in tools for two in tools if one is not two):
         return _mixed(random, split)
     requests = [_in_one_turn(tool, random, split) for tool in tools]
     texts = [request.turns[0] for request in requests]

@@ -8,8 +8,10 @@ from typing import Any
 
 from freehold_training.example import Example, Split
 from freehold_training.generators.tools_calls import (
+    DONE,
     Message,
     Scene,
+    alike,
     assistant,
     calling,
     chained,
@@ -60,6 +62,40 @@ def trip(random: Random, split: Split) -> Trip:
     fields = (16, 24) if split == "train" else (0, 0)
     kind = random.choices(kinds, [36, 14, 14, 10, 6, *fields])[0]
     return kind(random, split)
+
+
+def tool_rounds(random: Random, split: Split) -> Iterator[Example]:
+    """Yield conversations with a request after the other, each for one of the same few tools."""
+    while True:
+        tools = _unlike(random, split)
+        place = scene(tools, random, split, len(tools) + 1)
+        messages = opened(random, split)
+        for number in range(1, random.choice([3, 3, 4, 5]) + 1):
+            messages += _round(random.choice(tools), number, place, random, split)
+        yield example("tool_rounds", place, messages)
+
+
+def _unlike(random: Random, split: Split) -> list[Tool]:
+    """Return two to four tools of which no two serve the same, often of one area."""
+    first = random.choice(catalogue(split))
+    near = [tool for tool in catalogue(split) if tool.area == first.area]
+    among = near if random.random() < 0.5 else catalogue(split)
+    tools = [first]
+    for tool in random.sample(among, min(len(among), random.choice([2, 3, 3, 4]))):
+        if not any(alike(tool, other) for other in tools):
+            tools.append(tool)
+    return tools
+
+
+def _round(tool: Tool, number: int, place: Scene, random: Random, split: Split) -> list[Message]:
+    run = _run(random, split, of=tool)
+    made = call(number, tool, run.request.arguments, place.style)
+    asking = [*turns(run.request, random, split), calling(made)]
+    if not tool.returns:
+        done = {"role": "tool", "tool_call_id": f"call_{number}", "content": random.choice(DONE)}
+        return [*asking, done, assistant(spoken("done", random, split))]
+    text, _ = _tell(run, random)
+    return [*asking, _result(run, number, random), assistant(text)]
 
 
 @dataclass(frozen=True)

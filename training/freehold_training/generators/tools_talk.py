@@ -5,6 +5,7 @@ from random import Random
 
 from freehold_training.example import Example, Split
 from freehold_training.generators.tools_calls import (
+    DONE,
     Message,
     assistant,
     dressed,
@@ -106,7 +107,7 @@ def _thanked(random: Random, split: Split) -> Example:
     said, answer = spoken("thanks", random, split).split("; ")
     done: list[Message] = [
         {"role": "assistant", "content": None, "tool_calls": [made]},
-        {"role": "tool", "tool_call_id": "call_1", "content": random.choice(_OK)},
+        {"role": "tool", "tool_call_id": "call_1", "content": random.choice(DONE)},
         assistant(spoken("done", random, split)),
         user(said),
         assistant(answer),
@@ -147,6 +148,5 @@ def _repeated(random: Random, split: Split) -> tuple[str, str]:
 _TASKS: list[Callable[[Random, Split], tuple[str, str]]] = [_sum, _capitals, _sorted, _repeated]
 _KINDS = [_question, _small_talk, _near, _task, _unfit, _abilities, _thanked]
 _WEIGHTS = [30, 14, 14, 10, 20, 4, 8]
-_OK = ['{"status": "ok"}', '{"success": true}', "done", "OK", '{"result": "done"}']
 # Tools that could be used for a general question, which is then not one that needs none.
 _KNOWING = ("search", "language", "finance", "science")

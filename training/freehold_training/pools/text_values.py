@@ -17,6 +17,9 @@ _FILE = Path(__file__).with_name("text_values.txt")
 _SYLLABLES = ("start", "middle", "end")
 # By sound: a ukulele and a unit, but an umbrella.
 _ARTICLE = re.compile(r"\b([Aa])(?= (?:[aei]|o(?!ne\b)|um))")
+# Where any word may stand: what is learnt is to copy it, not to know the usual ones.
+_OPEN = ("first", "last", "city", "pet")
+_OPEN_SHARE = 0.25
 # Too short a list to keep any of it back; every value is in both splits.
 _SHARED = ("day", "month", "suffix")
 
@@ -39,6 +42,8 @@ def draw(name: str, random: Random, split: Split) -> str:
     """Return one value of a kind: of a list in the file, or made up by a rule of ``KINDS``."""
     if name in KINDS:
         return KINDS[name](random, split)
+    if split == "train" and name in _OPEN and random.random() < _OPEN_SHARE:
+        return draw("word", random, split)
     return random.choice(values(name, split))
 
 
