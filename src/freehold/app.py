@@ -61,7 +61,8 @@ class Server:
         self._services = services
         self._ledger = ledger
         self._runtime = runtime
-        self._crew = Crew(services.settings, services.jobs, bound(resources, services))
+        tasks = bound(resources, services)
+        self._crew = Crew(services.settings, services.jobs, tasks, services.events)
         self.api = API(
             router=Router(resources),
             services=services,

@@ -47,6 +47,13 @@ async def test_what_is_sent_is_heard_once_it_is_written(database, events):
         assert await other.group(0) == b""
 
 
+async def test_some_news_are_for_every_process(database, events):
+    with events.listen("topic") as listener:
+        await database.write(lambda c: notify.send(c, notify.EVERYONE, "topic", b"all"))
+
+        assert await listener.group(10) == b"all\n"
+
+
 async def test_what_is_not_written_is_not_heard(database, events):
     def unit(connection):
         notify.send(connection, events.address, "topic", b"lost")

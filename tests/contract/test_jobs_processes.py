@@ -1,23 +1,29 @@
 """Jobs and the processes that run them: those that die of them, and who may run any."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from freehold.core.settings import Settings
 from freehold.jobs import settle, store
 from freehold.jobs.crew import Crew
+from freehold.jobs.job import JobContext, Task
 from freehold.jobs.queue import Jobs
 from freehold.storage import migrations
-from freehold.storage.open import open_database
+from freehold.storage.events import Events
+from freehold.storage.open import open_database, open_events
 
 POISONED_WORKER = """
 import asyncio, os, signal, sys
 from freehold.jobs.job import Task
 from freehold.jobs.queue import Jobs
 from freehold.jobs.worker import Worker
-from freehold.storage.open import open_database
+from freehold.storage.events import Events
+from freehold.storage.open import open_database, open_events
 
 async def die(job):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -63,7 +69,7 @@ async def test_job_that_kills_its_workers_is_given_up_and_no_other(durable_url: 
 async def test_one_process_runs_the_jobs_of_an_sqlite_database(tmp_path: Path) -> None:
     settings = Settings.model_validate({"state_dir": tmp_path})
     database = open_database(settings.database_address)
-    first, second, third = (Crew(settings, Jobs(database), {}) for _ in range(3))
+    first, second, third = (Crew(settings, Jobs(database), {}, Events()) for _ in range(3))
 
     first.start()
     second.start()
@@ -80,9 +86,42 @@ async def test_one_process_runs_the_jobs_of_an_sqlite_database(tmp_path: Path) -
 async def test_server_runs_no_jobs_where_it_is_told_so(tmp_path: Path) -> None:
     settings = Settings.model_validate({"state_dir": tmp_path, "jobs": {"worker": False}})
     database = open_database(settings.database_address)
-    crew = Crew(settings, Jobs(database), {})
+    crew = Crew(settings, Jobs(database), {}, Events())
     crew.start()
     assert crew.worker is None
     assert crew.figures().running == {}
     await crew.stop()
+    await database.close()
+
+
+@pytest.mark.external
+async def test_workers_of_other_processes_are_woken_and_do_not_wait_for_their_next_look(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    migrations.upgrade(postgres_url)
+    settings = Settings.model_validate({"state_dir": tmp_path, "database_url": postgres_url})
+    database = open_database(postgres_url)
+    events = open_events(postgres_url)
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(_: JobContext) -> None:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    crew = Crew(settings, Jobs(database, poll_s=60), {"work": Task(work)}, events)
+    events.start()
+    crew.start()
+    elsewhere = Jobs(database)  # of a process that runs no jobs
+    async with asyncio.timeout(30):
+        while events.address is None:
+            await asyncio.sleep(0.01)
+        await database.write(lambda c: elsewhere.enqueue(c, "work", {}, key="this"))
+        await began.wait()
+        assert await database.write(lambda c: elsewhere.cancel(c, "work", "this"))
+        await ended.wait()
+    await crew.stop()
+    await events.stop()
     await database.close()

@@ -1,5 +1,6 @@
 """Whether this process runs jobs, and that on SQLite only one process does."""
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -14,6 +15,7 @@ from freehold.jobs.job import JobContext, Task
 from freehold.jobs.queue import Jobs
 from freehold.jobs.worker import Figures, Worker
 from freehold.storage.address import is_sqlite, parse, sqlite_path
+from freehold.storage.events import Events
 
 log = logging.getLogger("freehold.jobs")
 
@@ -27,12 +29,16 @@ async def _forget(job: JobContext) -> None:
 class Crew:
     """This process's worker, where it has one, from ``start`` to ``stop``."""
 
-    def __init__(self, settings: Settings, jobs: Jobs, tasks: Mapping[str, Task]) -> None:
+    def __init__(
+        self, settings: Settings, jobs: Jobs, tasks: Mapping[str, Task], events: Events
+    ) -> None:
         self._settings = settings
         self._jobs = jobs
+        self._events = events
         every_s = limits.figure("jobs", "sweep_s")
         self._tasks = {**tasks, "jobs.forget": Task(_forget, every_s=every_s)}
         self._lock: int | None = None
+        self._hearing: asyncio.Task[None] | None = None
         self.worker: Worker | None = None
 
     def start(self) -> None:
@@ -51,6 +57,7 @@ class Crew:
             sole=is_sqlite(address),
         )
         self.worker.start()
+        self._hearing = asyncio.create_task(self._jobs.hear(self._events))
 
     def figures(self) -> Figures:
         """Return the worker's figures, all empty where there is none."""
@@ -59,6 +66,8 @@ class Crew:
     async def stop(self) -> None:
         """Put back what runs, turn away who waits, let others take over."""
         self._jobs.close()
+        if self._hearing is not None:
+            self._hearing.cancel()
         if self.worker is not None:
             await self.worker.stop()
         if self._lock is not None:

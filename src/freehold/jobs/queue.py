@@ -12,7 +12,12 @@ from freehold.core import clock
 from freehold.core.errors import ServiceUnavailableError
 from freehold.core.ids import new_id
 from freehold.jobs import job, store
+from freehold.storage import notify
 from freehold.storage.database import Database
+from freehold.storage.events import Events
+
+NEWS = "jobs"
+"""The topic on which processes tell each other that there is work to look for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Jobs:
         job_id = await database.write(lambda c: (store.insert(c, row), jobs.enqueue(c, ...))[1])
         jobs.wake()
 
-    Without ``wake`` a job starts all the same, within ``poll_s`` seconds.
+    Without ``wake`` a job starts all the same, within ``poll_s`` seconds. Processes that share a
+    PostgreSQL and ``hear`` are woken once the unit is written.
     """
 
     def __init__(self, database: Database, *, poll_s: float = 1.0) -> None:
@@ -70,17 +76,28 @@ class Jobs:
         ``here`` this process's worker has it from the start, and runs it once ``begin`` is called.
         """
         lease = self.worker.lease(clock.now()) if here and self.worker else {}
+        if not lease and run_at is None:
+            notify.send(connection, notify.EVERYONE, NEWS)
         about = {"project_id": project_id, "priority": priority, "key": key}
         return add(connection, kind, payload, run_at=run_at, **about, **lease)
 
     def cancel(self, connection: Connection, kind: str, key: str) -> bool:
         """Ask for the end of the job of this kind and key; False where none lives."""
         living = store.live(connection, kind, key)
-        return living is not None and store.request_cancel(connection, living.id, clock.now())
+        if living is None or not store.request_cancel(connection, living.id, clock.now()):
+            return False
+        notify.send(connection, notify.EVERYONE, NEWS)
+        return True
 
     def wake(self) -> None:
         """Have this process look for work now: call it after enqueueing or cancelling."""
         self.due.set()
+
+    async def hear(self, events: Events) -> None:
+        """Look for work whenever another process says that there is some, until the events end."""
+        with events.listen(NEWS) as listener:
+            async for _ in listener.groups():
+                self.wake()
 
     async def begin(self, job_id: str) -> None:
         """Run a job that was enqueued ``here``, now that its unit has been written."""

@@ -14,13 +14,18 @@ from sqlalchemy import URL, Connection, func, select
 from freehold.storage.events import Events
 
 log = logging.getLogger("freehold.storage")
+EVERYONE: Final = "freehold"  # the address of all processes at once
 MOST_BYTES: Final = 7_000  # of an item; PostgreSQL takes less than 8,000 with its topic
 _TRY_AGAIN_S: Final = 1.0
 
 
 def send(connection: Connection, address: str, topic: str, item: bytes = b"") -> None:
-    """Publish an item, UTF-8, to the listeners at an address once the caller's unit is written."""
-    connection.execute(select(func.pg_notify(address, f"{topic}\n{item.decode()}")))
+    """Publish an item, UTF-8, to the listeners at an address once the caller's unit is written.
+
+    On SQLite nobody listens.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_notify(address, f"{topic}\n{item.decode()}")))
 
 
 class NotifiedEvents(Events):
@@ -60,7 +65,8 @@ class NotifiedEvents(Events):
         address = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         connection = await AsyncConnection.connect(address, autocommit=True, connect_timeout=10)
         async with connection:
-            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._own)))
+            for channel in (EVERYONE, self._own):
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self.address = self._own
             async for news in connection.notifies():
                 topic, _, item = news.payload.partition("\n")
