@@ -8,6 +8,7 @@ from random import Random
 from freehold_training.example import Split, part
 from freehold_training.generators.chat_frame import Exchange
 from freehold_training.generators.chat_judged import judged
+from freehold_training.pools.text_values import values
 
 _FILE = Path(__file__).parents[1] / "pools" / "text_tasks.txt"
 _LANGUAGES = ("french", "spanish", "german", "italian")
@@ -77,6 +78,21 @@ _TRANSLATE = (
     'Translate to {language}: "{a}"',
     'Which {language} word means "{a}"?',
 )
+# What lists of values are called where many of them are wanted.
+_MANY_VALUES = {
+    "animal": "animals",
+    "city": "cities",
+    "colour": "colours",
+    "country": "countries",
+    "first": "first names",
+    "food": "dishes",
+    "hobby": "hobbies",
+    "instrument": "musical instruments",
+    "job": "jobs",
+    "language": "languages",
+    "product": "things to buy",
+}
+_NUMBERS = {"six": 6, "seven": 7, "8": 8, "ten": 10, "10": 10, "12": 12, "fifteen": 15, "20": 20}
 _SUMS: Sequence[tuple[str, Callable[[int, int], int]]] = (
     ("{a} + {b}", lambda a, b: a + b),
     ("{a} plus {b}", lambda a, b: a + b),
@@ -198,6 +214,24 @@ def _listing(random: Random, split: Split) -> Exchange:
     return question, lines[bullet]
 
 
+def _long_listing(random: Random, split: Split) -> Exchange:
+    """Return a wish for many things: none is named twice, and the list ends."""
+    name, (wanted, count) = random.choice(list(_MANY_VALUES)), random.choice([*_NUMBERS.items()])
+    known = values(name, split)
+    found = random.sample(known, min(count, len(known)))
+    asks = (
+        "List {n} {many}.",
+        "Give me a list of {n} {many}.",
+        "Write down {n} different {many}.",
+        "Tell me {n} {many}, one a line.",
+        "I want {n} {many}.",
+    )
+    question = _wording(asks, random, split).format(n=wanted, many=_MANY_VALUES[name])
+    mark = "{number}. {name}" if random.random() < 0.7 else "- {name}"
+    lines = [mark.format(number=number, name=name) for number, name in enumerate(found, 1)]
+    return question, "\n".join(lines)
+
+
 def _odd_one(random: Random, split: Split) -> Exchange:
     group, other = random.sample(_GROUPS, 2)
     odd = random.choice(part(_lists()[other], "train"))
@@ -281,6 +315,8 @@ _MAKERS: Sequence[Callable[[Random, Split], Exchange]] = (
     _sorted,
     _counted,
     _listing,
+    _long_listing,
+    _long_listing,
     _odd_one,
     _sum,
     _changed,
