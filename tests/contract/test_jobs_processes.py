@@ -22,8 +22,7 @@ import asyncio, os, signal, sys
 from freehold.jobs.job import Task
 from freehold.jobs.queue import Jobs
 from freehold.jobs.worker import Worker
-from freehold.storage.events import Events
-from freehold.storage.open import open_database, open_events
+from freehold.storage.open import open_database
 
 async def die(job):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -107,7 +106,7 @@ async def test_workers_of_other_processes_are_woken_and_do_not_wait_for_their_ne
     async def work(_: JobContext) -> None:
         began.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             ended.set()
 

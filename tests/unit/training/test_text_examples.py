@@ -10,7 +10,7 @@ import pytest
 
 import freehold
 from freehold_training import corpus
-from freehold_training.generators import chat, json_answers, memory, quotes, reading
+from freehold_training.generators import chat, chat_tasks, json_answers, memory, quotes, reading
 from freehold_training.generators.chat_judged import judged
 from freehold_training.generators.reading_layouts import laid_out
 from freehold_training.generators.reading_stories import story_answer
@@ -324,6 +324,23 @@ def test_published_texts_are_learnt_from_where_a_folder_with_them_is_named(tmp_p
     found = examples("reading")
     assert {one["source"] for one in found} == {"own", "factbook"}
     assert "Nowhere" not in json.dumps(found)
+
+
+def test_texts_are_quoted_from_however_few_are_at_hand(tmp_path, monkeypatch):
+    text = (
+        "The miller walked to the old bridge in the morning and counted seven grey herons there. "
+    )
+    write_rows(tmp_path, "fairytale_stories", *({"text": text * n} for n in (2, 3, 4)))
+    monkeypatch.setenv(corpus.FOLDER, str(tmp_path))
+    random = seeded(2)
+    assert {quotes.piece(random, "train")[0] for _ in range(60)} == {"own", "fairytale_stories"}
+
+
+def test_a_long_list_names_nothing_twice():
+    random = seeded(3)
+    for _, answer in (chat_tasks._long_listing(random, "train") for _ in range(200)):
+        named = [line.split(" ", 1)[1] for line in answer.splitlines()]
+        assert 6 <= len(named) == len(set(named))
 
 
 def test_without_the_folder_only_our_own_texts_are_learnt():

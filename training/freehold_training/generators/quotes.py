@@ -12,8 +12,8 @@ from random import Random
 from freehold_training.corpus import FOLDER, rows
 from freehold_training.example import Example, Split, part
 from freehold_training.generators.chat_frame import LONGEST, length
-from freehold_training.generators.reading_layouts import laid_out
-from freehold_training.generators.reading_texts import Passage, passage
+from freehold_training.generators.reading_layouts import answered, laid_out
+from freehold_training.generators.reading_texts import Asked, Passage, passage
 
 # Sources of running prose, and how often each is taken where it is at hand.
 _SOURCES = {"fairytale_stories": 1, "openstax": 1}
@@ -35,16 +35,9 @@ _NOT_NAMES = re.compile(
     r"|His|Her|Its|Their|Our|What|How|Now|Here|For|From|With|All|Both|Each|One day|Other|Another"
     r"|Next|Figure)\b"
 )
+_PARAGRAPHS = 8
 _QUESTIONS = (5, 6, 6, 7, 8)
 _SHORT, _LONG = 6, 34
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question on a text, and its answer."""
-
-    question: str
-    answer: str
 
 
 @dataclass(frozen=True)
@@ -64,14 +57,11 @@ def _quotes(random: Random, split: Split) -> Iterator[Example]:
             continue
         given = Passage("text", "the text", window.text, [], [])
         messages = laid_out([given], [one.question for one in asked], random, split)
-        answers = iter(asked)
-        told = [
-            {**message, "content": next(answers).answer}
-            if message["role"] == "assistant"
-            else message
-            for message in messages
-        ]
-        example: Example = {"row": "quotes", "source": source, "messages": told}
+        example: Example = {
+            "row": "quotes",
+            "source": source,
+            "messages": answered(messages, asked),
+        }
         if length(example) <= LONGEST:
             yield example
 
@@ -89,16 +79,18 @@ def questions(window: Window, random: Random) -> list[Asked]:
 
 def piece(random: Random, split: Split) -> tuple[str, Window]:
     """Return where a piece of text is from, and the piece: of our own where nothing is at hand."""
-    names = [name for name in _SOURCES if rows(name)]
+    names = [name for name in _SOURCES if rows(name) and _paragraphs(environ[FOLDER], name, split)]
     if not names or random.random() < _OWN:
         return "own", _cut(passage(random, split).text, passage(random, split).text.split())
     name = random.choices(names, [_SOURCES[name] for name in names])[0]
     paragraphs = _paragraphs(environ[FOLDER], name, split)
-    start = random.randrange(len(paragraphs) - 8)
+    start = random.randrange(len(paragraphs))
     wanted = random.choice([60, 90, 120, 160, 200, 260])
     taken: list[str] = []
-    while sum(len(one.split()) for one in taken) < wanted and len(taken) < 8:
-        taken.append(paragraphs[start + len(taken)])
+    for paragraph in paragraphs[start : start + _PARAGRAPHS]:
+        taken.append(paragraph)
+        if sum(len(one.split()) for one in taken) >= wanted:
+            break
     others = " ".join(random.choice(paragraphs) for _ in range(6))
     return name, _cut("\n\n".join(taken), others.split())
 
@@ -131,6 +123,10 @@ def _words(text: str) -> list[str]:
 
 def _shown(word: str, random: Random) -> str:
     return word if word[0].isupper() and random.random() < 0.7 else f'"{word}"'
+
+
+def _asked(question: str, answer: str) -> Asked:
+    return Asked(question, answer, answer)
 
 
 def _whole(window: Window) -> list[str]:
@@ -188,7 +184,7 @@ def _mentioned(window: Window, random: Random) -> Asked | None:
     if not (found := _single(window, random)):
         return None
     word, sentence = found
-    return Asked(random.choice(_WHERE).format(w=_shown(word, random)), sentence)
+    return _asked(random.choice(_WHERE).format(w=_shown(word, random)), sentence)
 
 
 def _whether(window: Window, random: Random) -> Asked | None:
@@ -197,19 +193,20 @@ def _whether(window: Window, random: Random) -> Asked | None:
             return None
         word, sentence = found
         ask = random.choice(_WHETHER).format(w=_shown(word, random))
-        return Asked(ask, f'Yes: "{sentence}"')
+        return _asked(ask, f'Yes: "{sentence}"')
     if not window.elsewhere:
         return None
     word = random.choice(window.elsewhere)
     ask = random.choice(_WHETHER).format(w=_shown(word, random))
-    return Asked(ask, f"No, the text does not mention {word}.")
+    return _asked(ask, f"No, the text does not mention {word}.")
 
 
 def _unmentioned(window: Window, random: Random) -> Asked | None:
     if not window.elsewhere:
         return None
     word = random.choice(window.elsewhere)
-    return Asked(random.choice(_WHERE[2:4]).format(w=word), f"The text does not mention {word}.")
+    ask = random.choice(_WHERE[2:4]).format(w=word)
+    return Asked(ask, f"The text does not mention {word}.", None)
 
 
 def _finished(window: Window, random: Random) -> Asked | None:
@@ -218,7 +215,7 @@ def _finished(window: Window, random: Random) -> Asked | None:
         return None
     words = random.choice(long).split()
     cut = random.randint(4, len(words) - 4)
-    return Asked(random.choice(_ON).format(h=" ".join(words[:cut])), " ".join(words[cut:]))
+    return _asked(random.choice(_ON).format(h=" ".join(words[:cut])), " ".join(words[cut:]))
 
 
 def _gap(window: Window, random: Random) -> Asked | None:
@@ -227,7 +224,7 @@ def _gap(window: Window, random: Random) -> Asked | None:
         if gaps := list(_GAP.finditer(sentence)):
             gap = random.choice(gaps)
             holed = f"{sentence[: gap.start()]}___{sentence[gap.end() :]}"
-            return Asked(random.choice(_GAPS).format(g=holed), gap[0])
+            return _asked(random.choice(_GAPS).format(g=holed), gap[0])
     return None
 
 
@@ -240,7 +237,7 @@ def _following(window: Window, random: Random) -> Asked | None:
     if not pairs:
         return None
     one, two = random.choice(pairs)
-    return Asked(random.choice(_NEXT).format(s=one), two)
+    return _asked(random.choice(_NEXT).format(s=one), two)
 
 
 def _who(window: Window, random: Random) -> Asked | None:
@@ -252,7 +249,7 @@ def _who(window: Window, random: Random) -> Asked | None:
     if not found:
         return None
     done, sentence = random.choice(found)
-    return Asked(random.choice(_WHO).format(d=done), sentence)
+    return _asked(random.choice(_WHO).format(d=done), sentence)
 
 
 _MAKERS: Sequence[Callable[[Window, Random], Asked | None]] = (

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 from freehold_training.example import Example, Item, Split
 from freehold_training.generators.chat_frame import LONGEST, accepted, length, numbered
 from freehold_training.generators.reading_corpus import published
-from freehold_training.generators.reading_layouts import laid_out
+from freehold_training.generators.reading_layouts import answered, laid_out
 from freehold_training.generators.reading_texts import Asked, Passage, passage
 from freehold_training.generators.reading_topics import topics
 
@@ -29,7 +28,11 @@ def _reading(random: Random, split: Split) -> Iterator[Example]:
         if not asked:
             continue
         messages = laid_out(passages, [one.question for one in asked], random, split)
-        example: Example = {"row": "reading", "source": source, "messages": _told(messages, asked)}
+        example: Example = {
+            "row": "reading",
+            "source": source,
+            "messages": answered(messages, asked),
+        }
         if length(example) <= LONGEST:
             yield example
 
@@ -52,15 +55,6 @@ def _with_stranger(one: Passage, random: Random, split: Split) -> Passage:
     question = random.choice(other.untold).question
     asked = Asked(question, f"The text does not mention {other.named}.", None)
     return replace(one, untold=[asked])
-
-
-def _told(messages: Sequence[dict[str, Any]], asked: Sequence[Asked]) -> list[dict[str, Any]]:
-    """Return the messages with the answers in the assistant's turns."""
-    answers = iter(asked)
-    return [
-        {**message, "content": next(answers).answer} if message["role"] == "assistant" else message
-        for message in messages
-    ]
 
 
 def _passages(random: Random, split: Split, count: int) -> list[Passage]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from freehold_training.example import Split
 from freehold_training.generators.chat_frame import opening
-from freehold_training.generators.reading_texts import Passage
+from freehold_training.generators.reading_texts import Asked, Passage
 
 Layout = Callable[[Sequence[Passage], str, Random, Split], list[dict[str, Any]]]
 
@@ -68,6 +68,15 @@ def laid_out(
     for question in questions[1:]:
         messages += [_answer(), {"role": "user", "content": question}]
     return [*messages, _answer()]
+
+
+def answered(messages: Sequence[dict[str, Any]], asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """Return the messages with the answers in the assistant's turns."""
+    answers = iter(asked)
+    return [
+        {**message, "content": next(answers).answer} if message["role"] == "assistant" else message
+        for message in messages
+    ]
 
 
 def _answer() -> dict[str, Any]:
